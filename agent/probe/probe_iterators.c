@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Iterators: those that are run here to their end, and those whose files the worker reads. */
+#include "agent/probe/probe_internal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Runs an iterator to its end; its programs write to the ring and nothing to the file. */
+static int run_iterator(const struct bpf_link *link)
+{
+	char ignored[64];
+	ssize_t n;
+	int err = 0, fd = bpf_iter_create(bpf_link__fd(link));
+
+	if (fd < 0)
+		return fd;
+	do
+		n = read(fd, ignored, sizeof(ignored));
+	while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	if (n < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int sonde_probe_adopt(struct sonde_probe *p)
+{
+	int err = 0;
+
+	if (sonde_probe_missing(p, p->skel->progs.sonde_adopt))
+		return -ENOTSUP;
+	p->adopt = bpf_program__attach_iter(p->skel->progs.sonde_adopt, NULL);
+	if (!p->adopt) {
+		sonde_probe_set_missing(p, p->skel->progs.sonde_adopt, "it could not be attached");
+		return -errno;
+	}
+	for (uint32_t pass = SONDE_IDENT_LISTENERS; pass <= SONDE_IDENT_TIDY && !err; pass++) {
+		p->control->ident_pass = pass;
+		err = run_iterator(p->adopt);
+	}
+	bpf_link__destroy(p->adopt);
+	p->adopt = NULL;
+	return err;
+}
+
+/* The link of an iterator over a map, made on first use. NULL with errno set. */
+static struct bpf_link *iterator(struct sonde_probe *p, enum sonde_probe_iterator which)
+{
+	const struct {
+		struct bpf_program *prog;
+		struct bpf_map *map;
+	} all[SONDE_PROBE_ITERATORS] = {
+		[SONDE_PROBE_PROGRESS] = { p->skel->progs.sonde_progress,
+					   p->skel->maps.sonde_socks },
+		[SONDE_PROBE_REOPEN] = { p->skel->progs.sonde_reopen, p->skel->maps.sonde_socks },
+		[SONDE_PROBE_UDP_INDEX] = { p->skel->progs.sonde_udp_index,
+					    p->skel->maps.sonde_udp },
+		[SONDE_PROBE_FACTS] = { p->skel->progs.sonde_facts, p->skel->maps.sonde_socks },
+		[SONDE_PROBE_UDP_SOCKETS] = { p->skel->progs.sonde_udp_sock,
+					      p->skel->maps.sonde_udp_socks },
+		[SONDE_PROBE_UDP_FLOWS] = { p->skel->progs.sonde_udp_flows,
+					    p->skel->maps.sonde_udp },
+		[SONDE_PROBE_UDP_REST] = { p->skel->progs.sonde_udp_flows,
+					   p->skel->maps.sonde_udp_rest },
+		[SONDE_PROBE_DROPS] = { p->skel->progs.sonde_drop_sums, p->skel->maps.sonde_drops },
+	};
+	union bpf_iter_link_info info = {
+		.map.map_fd = (uint32_t)bpf_map__fd(all[which].map),
+	};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+	if (sonde_probe_missing(p, all[which].prog)) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	if (!p->iterators[which])
+		p->iterators[which] = bpf_program__attach_iter(all[which].prog, &opts);
+	return p->iterators[which];
+}
+
+int sonde_probe_progress(struct sonde_probe *p)
+{
+	struct bpf_link *link = iterator(p, SONDE_PROBE_PROGRESS);
+
+	return link ? run_iterator(link) : -errno;
+}
+
+int sonde_probe_reopen(struct sonde_probe *p)
+{
+	struct bpf_link *link = iterator(p, SONDE_PROBE_REOPEN);
+
+	return link ? run_iterator(link) : -errno;
+}
+
+size_t sonde_probe_snapshot(struct sonde_probe *p, int fds[SONDE_PROBE_SNAPSHOTS])
+{
+	struct bpf_link *index = iterator(p, SONDE_PROBE_UDP_INDEX);
+	size_t n = 0;
+
+	/* Once to enter all flows, once for each to find its other end among them. */
+	for (int pass = 0; index && pass < 2; pass++)
+		run_iterator(index);
+	for (int i = SONDE_PROBE_FACTS; i < SONDE_PROBE_ITERATORS; i++) {
+		struct bpf_link *link = iterator(p, (enum sonde_probe_iterator)i);
+		int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+
+		if (fd >= 0)
+			fds[n++] = fd;
+	}
+	return n;
+}
