@@ -8,14 +8,14 @@
  * of it, so that an answer on an idle keep-alive connection need not wait for the next request.
  * sonde_reopen walks them for a worker that was started anew and tells it all connections again.
  * sonde_facts writes what TCP counts for each of them, and the listeners, into its own file: that
- * is read at the reader's pace, so however many there are, none is lost.
+ * is read at the reader's pace, so however many there are, none is lost. The last three come twice:
+ * where a kernel refuses iterators over socket storage, those that end in _files walk all files.
  */
 #include "bpf/lib/state.bpf.h"
 #include "bpf/lib/emit.bpf.h"
+#include "bpf/lib/files.bpf.h"
 #include "bpf/lib/udp_state.bpf.h"
 
-#define AF_INET	 2
-#define AF_INET6 10
 #define QUIET_NS 200000000ULL /* a connection is quiet after this long without payload */
 
 struct listen_key {
@@ -192,18 +192,9 @@ int sonde_adopt(struct bpf_iter__task_file *ctx)
 {
 	struct sonde_control *control = control_page();
 	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct socket *sock;
-	struct sock *sk;
+	struct sock *sk = sock_of_file(ctx->file);
 
-	if (!task || !file || !control)
-		return 0;
-	sock = bpf_sock_from_file(file);
-	if (!sock)
-		return 0;
-	sk = sock->sk;
-	if (!sk ||
-	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+	if (!task || !sk || !control)
 		return 0;
 	if (sk->sk_protocol == IPPROTO_TCP)
 		adopt_socket(sk, task, control->ident_pass);
@@ -212,10 +203,17 @@ int sonde_adopt(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-SEC("iter/bpf_sk_storage_map")
-int sonde_progress(struct bpf_iter__bpf_sk_storage_map *ctx)
+static __always_inline struct sock_state *state_of_file(struct file *file, struct sock **sk)
 {
-	struct sock_state *s = ctx->value;
+	struct sock_state *s;
+
+	*sk = sock_of_file(file);
+	s = *sk ? bpf_sk_storage_get(&sonde_socks, *sk, NULL, 0) : NULL;
+	return s && !seen_on_walk(&s->walk) ? s : NULL;
+}
+
+static __always_inline int tell_progress(const struct sock_state *s)
+{
 	struct sonde_rec_progress *r;
 	__u64 now, last, flags;
 
@@ -237,10 +235,21 @@ int sonde_progress(struct bpf_iter__bpf_sk_storage_map *ctx)
 }
 
 SEC("iter/bpf_sk_storage_map")
-int sonde_reopen(struct bpf_iter__bpf_sk_storage_map *ctx)
+int sonde_progress(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct sock_state *s = ctx->value;
-	struct sock *sk = ctx->sk;
+	return tell_progress(ctx->value);
+}
+
+SEC("iter/task_file")
+int sonde_progress_files(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk;
+
+	return tell_progress(state_of_file(ctx->file, &sk));
+}
+
+static __always_inline int tell_again(const struct sock_state *s, struct sock *sk)
+{
 	struct endpoints e = {};
 
 	if (!s || !sk || !(s->flags & SOCK_OPENED) || (s->flags & SOCK_IGNORED))
@@ -249,6 +258,21 @@ int sonde_reopen(struct bpf_iter__bpf_sk_storage_map *ctx)
 	emit_open(s, &e, bpf_ktime_get_ns(), 0, SONDE_OPEN_AGAIN);
 	emit_nat(s);
 	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int sonde_reopen(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return tell_again(ctx->value, ctx->sk);
+}
+
+SEC("iter/task_file")
+int sonde_reopen_files(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk;
+	struct sock_state *s = state_of_file(ctx->file, &sk);
+
+	return tell_again(s, sk);
 }
 
 static __always_inline void write_listener(struct seq_file *seq, const struct sock *sk,
@@ -276,13 +300,10 @@ static __always_inline void write_listener(struct seq_file *seq, const struct so
 	bpf_seq_write(seq, &r, sizeof(r));
 }
 
-SEC("iter/bpf_sk_storage_map")
-int sonde_facts(struct bpf_iter__bpf_sk_storage_map *ctx)
+static __always_inline int write_facts(struct seq_file *seq, const struct sock_state *s,
+				       struct sock *sk)
 {
-	struct seq_file *seq = ctx->meta->seq;
-	struct sock_state *s = ctx->value;
 	struct sonde_snap_tcp r = {};
-	struct sock *sk = ctx->sk;
 	struct tcp_sock *tp;
 
 	if (!s || !sk || (s->flags & SOCK_IGNORED))
@@ -302,6 +323,21 @@ int sonde_facts(struct bpf_iter__bpf_sk_storage_map *ctx)
 	read_facts(tp, s, sk->__sk_common.skc_state, &r.tcp);
 	bpf_seq_write(seq, &r, sizeof(r));
 	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int sonde_facts(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return write_facts(ctx->meta->seq, ctx->value, ctx->sk);
+}
+
+SEC("iter/task_file")
+int sonde_facts_files(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk;
+	struct sock_state *s = state_of_file(ctx->file, &sk);
+
+	return write_facts(ctx->meta->seq, s, sk);
 }
 
 char LICENSE[] SEC("license") = "GPL";

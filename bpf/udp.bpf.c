@@ -8,6 +8,7 @@
  * look for the other end of each, so that both are told together; flows that are younger wait.
  */
 #include "bpf/lib/udp_state.bpf.h"
+#include "bpf/lib/files.bpf.h"
 
 #define SOCK_DGRAM   2
 #define ECONNREFUSED 111
@@ -231,11 +232,9 @@ static __always_inline __u32 drops_of(struct sock *sk)
 	return sk->sk_drops.counter;
 }
 
-SEC("iter/bpf_sk_storage_map")
-int sonde_udp_sock(struct bpf_iter__bpf_sk_storage_map *ctx)
+static __always_inline int write_socket(struct seq_file *seq, const struct udp_socket *s,
+					struct sock *sk)
 {
-	struct udp_socket *s = ctx->value;
-	struct sock *sk = ctx->sk;
 	struct sonde_snap_udp_socket r = {
 		.rec = { .version = SONDE_ABI_VERSION,
 			 .type = SONDE_SNAP_UDP_SOCKET,
@@ -256,8 +255,24 @@ int sonde_udp_sock(struct bpf_iter__bpf_sk_storage_map *ctx)
 		map_ipv4(r.local, sk->__sk_common.skc_rcv_saddr);
 	else
 		copy_address(r.local, &sk->__sk_common.skc_v6_rcv_saddr);
-	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	bpf_seq_write(seq, &r, sizeof(r));
 	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int sonde_udp_sock(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return write_socket(ctx->meta->seq, ctx->value, ctx->sk);
+}
+
+/* Where a kernel refuses the one above. */
+SEC("iter/task_file")
+int sonde_udp_sock_files(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk = sock_of_file(ctx->file);
+	struct udp_socket *s = sk ? bpf_sk_storage_get(&sonde_udp_socks, sk, NULL, 0) : NULL;
+
+	return s && !seen_on_walk(&s->walk) ? write_socket(ctx->meta->seq, s, sk) : 0;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -52,8 +52,8 @@ static const struct feature features[] = {
 	  BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_current_pid_tgid, NULL },
 	{ "iter/task_file", "sockets older than the daemon", false, BY_ITERATOR, 0, 0,
 	  "task_file" },
-	{ "iter/bpf_sk_storage_map", "quiet connections, what TCP counts", false, BY_ITERATOR, 0, 0,
-	  "bpf_sk_storage_map" },
+	{ "iter/bpf_sk_storage_map", "quiet connections, what TCP counts; else by files", false,
+	  BY_ITERATOR, 0, 0, "bpf_sk_storage_map" },
 	{ "iter/bpf_map_elem", "UDP flows, drops", false, BY_ITERATOR, 0, 0, "bpf_map_elem" },
 	{ "tp_btf/tcp_rcv_space_adjust", "who reads a socket, and how late", false, BY_TRACEPOINT,
 	  0, 0, "tcp_rcv_space_adjust" },
@@ -76,6 +76,22 @@ static const struct bpf_insn nothing[] = {
 	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 	{ .code = BPF_JMP | BPF_EXIT },
 };
+
+/* There are kernels that have an iterator and still refuse it. */
+static int probe_iterator(const char *target)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
+	int id = libbpf_find_vmlinux_btf_id(target, BPF_TRACE_ITER), fd;
+
+	if (id <= 0)
+		return 0;
+	opts.attach_btf_id = (uint32_t)id;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "sonde_doctor", "GPL", nothing,
+			   sizeof(nothing) / sizeof(nothing[0]), &opts);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
 
 static int probe_fentry(const char *function)
 {
@@ -119,7 +135,7 @@ static int probe_one(const struct feature *f)
 	case BY_TRACEPOINT:
 		return libbpf_find_vmlinux_btf_id(f->target, BPF_TRACE_RAW_TP) > 0;
 	case BY_ITERATOR:
-		return libbpf_find_vmlinux_btf_id(f->target, BPF_TRACE_ITER) > 0;
+		return probe_iterator(f->target);
 	case BY_FENTRY:
 		return probe_fentry(f->target);
 	case BY_ENUM:
@@ -147,7 +163,7 @@ size_t sonde_features_probe(struct sonde_feature out[SONDE_FEATURES_MAX])
 
 	for (size_t i = 0; i < n; i++) {
 		const struct feature *f = &features[i];
-		bool by_btf = f->how == BY_TRACEPOINT || f->how == BY_ITERATOR || f->how == BY_ENUM;
+		bool by_btf = f->how == BY_TRACEPOINT || f->how == BY_ENUM;
 		int found = allowed || by_btf ? probe_one(f) : -EPERM;
 
 		out[i] = (struct sonde_feature){ .name = f->name, .use = f->use, .core = f->core };

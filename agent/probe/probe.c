@@ -17,23 +17,33 @@ enum { LOG_BYTES = 512 };
 
 /*
  * Programs that the daemon can do without, and what it then goes without. libbpf cannot ask what a
- * kernel lets an iterator or a tracing program call, so each is simply tried.
+ * kernel lets an iterator or a tracing program call, so each is simply tried. Those with a stand-in
+ * come before it: that one is tried when they were refused.
  */
 static const struct {
-	const char *name, *missing;
+	const char *name, *missing, *stand_in;
 } optional[SONDE_PROBE_OPTIONAL] = {
-	{ "sonde_adopt", "the kernel refused it: iterators reach sockets from 5.11 on" },
-	{ "sonde_progress", "the kernel refused the iterators over socket storage" },
-	{ "sonde_reopen", "the kernel refused the iterators over socket storage" },
-	{ "sonde_facts", "the kernel refused the iterators over socket storage" },
-	{ "sonde_read", "the kernel refused it: tracepoints reach socket storage from 5.11 on" },
-	{ "sonde_create", "the kernel refused it: UDP sockets have no process name" },
-	{ "sonde_error", "the kernel has no tracepoint inet_sk_error_report (5.15)" },
-	{ "sonde_drop", "the kernel tells no reason for the packets it drops (5.17)" },
-	{ "sonde_udp_index", "the kernel refused the iterators over maps" },
-	{ "sonde_udp_flows", "the kernel refused the iterators over maps" },
-	{ "sonde_udp_sock", "the kernel refused the iterators over socket storage" },
-	{ "sonde_drop_sums", "the kernel refused the iterators over maps" },
+	{ "sonde_adopt", "the kernel refused it: iterators reach sockets from 5.11 on", NULL },
+	{ "sonde_progress", "the kernel refused the iterators over socket storage",
+	  "sonde_progress_files" },
+	{ "sonde_reopen", "the kernel refused the iterators over socket storage",
+	  "sonde_reopen_files" },
+	{ "sonde_facts", "the kernel refused the iterators over socket storage",
+	  "sonde_facts_files" },
+	{ "sonde_read", "the kernel refused it: tracepoints reach socket storage from 5.11 on",
+	  NULL },
+	{ "sonde_create", "the kernel refused it: UDP sockets have no process name", NULL },
+	{ "sonde_error", "the kernel has no tracepoint inet_sk_error_report (5.15)", NULL },
+	{ "sonde_drop", "the kernel tells no reason for the packets it drops (5.17)", NULL },
+	{ "sonde_udp_index", "the kernel refused the iterators over maps", NULL },
+	{ "sonde_udp_flows", "the kernel refused the iterators over maps", NULL },
+	{ "sonde_udp_sock", "the kernel refused the iterators over socket storage",
+	  "sonde_udp_sock_files" },
+	{ "sonde_drop_sums", "the kernel refused the iterators over maps", NULL },
+	{ "sonde_progress_files", "the kernel refused the iterators over files", NULL },
+	{ "sonde_reopen_files", "the kernel refused the iterators over files", NULL },
+	{ "sonde_facts_files", "the kernel refused the iterators over files", NULL },
+	{ "sonde_udp_sock_files", "the kernel refused the iterators over files", NULL },
 };
 
 /* libbpf's last complaint: what the user should see when a load fails. */
@@ -78,6 +88,25 @@ static void set_knobs(struct sonde_knobs *k, const struct sonde_config *config,
 	k->has_drop_socket = types->drop_socket;
 }
 
+static size_t index_of(const char *name)
+{
+	size_t i = 0;
+
+	while (i < SONDE_PROBE_OPTIONAL && strcmp(optional[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static bool is_wanted(const struct sonde_probe *p, size_t which)
+{
+	if (p->missing[which])
+		return false;
+	for (size_t i = 0; i < which; i++)
+		if (optional[i].stand_in && !strcmp(optional[i].stand_in, optional[which].name))
+			return p->missing[i] != NULL;
+	return true;
+}
+
 /* One try at loading, without the programs that are known to be missing. */
 static int load(struct sonde_probe *p, const struct sonde_config *config)
 {
@@ -90,7 +119,7 @@ static int load(struct sonde_probe *p, const struct sonde_config *config)
 	set_knobs(&p->skel->rodata->sonde_knobs, config, &p->types);
 	bpf_map__set_max_entries(p->skel->maps.sonde_ring, config->capture.ring_bytes);
 	for (size_t i = 0; i < SONDE_PROBE_OPTIONAL; i++)
-		if (p->missing[i])
+		if (!is_wanted(p, i))
 			bpf_program__set_autoload(
 				bpf_object__find_program_by_name(p->skel->obj, optional[i].name),
 				false);
@@ -105,9 +134,9 @@ static int load(struct sonde_probe *p, const struct sonde_config *config)
 /* Known beforehand not to work: no need to try. */
 static void give_up(struct sonde_probe *p, const char *name)
 {
-	for (size_t i = 0; i < SONDE_PROBE_OPTIONAL; i++)
-		if (!strcmp(optional[i].name, name))
-			p->missing[i] = optional[i].missing;
+	size_t i = index_of(name);
+
+	p->missing[i] = optional[i].missing;
 }
 
 /* Whether libbpf's complaint is about an optional program; that one is then left out. */
@@ -142,17 +171,26 @@ static int load_what_works(struct sonde_probe *p, const struct sonde_config *con
 
 const char *sonde_probe_missing(const struct sonde_probe *p, const struct bpf_program *prog)
 {
-	for (size_t i = 0; i < SONDE_PROBE_OPTIONAL; i++)
-		if (!strcmp(optional[i].name, bpf_program__name(prog)))
-			return p->missing[i];
-	return NULL;
+	size_t i = index_of(bpf_program__name(prog));
+
+	if (i < SONDE_PROBE_OPTIONAL && p->missing[i] && optional[i].stand_in &&
+	    !p->missing[index_of(optional[i].stand_in)])
+		return NULL;
+	return i < SONDE_PROBE_OPTIONAL ? p->missing[i] : NULL;
+}
+
+struct bpf_program *sonde_probe_usable(const struct sonde_probe *p, struct bpf_program *prog)
+{
+	size_t i = index_of(bpf_program__name(prog));
+
+	if (i == SONDE_PROBE_OPTIONAL || !p->missing[i] || !optional[i].stand_in)
+		return prog;
+	return bpf_object__find_program_by_name(p->skel->obj, optional[i].stand_in);
 }
 
 void sonde_probe_set_missing(struct sonde_probe *p, const struct bpf_program *prog, const char *why)
 {
-	for (size_t i = 0; i < SONDE_PROBE_OPTIONAL; i++)
-		if (!strcmp(optional[i].name, bpf_program__name(prog)))
-			p->missing[i] = why;
+	p->missing[index_of(bpf_program__name(prog))] = why;
 }
 
 static void raise_memlock(void)

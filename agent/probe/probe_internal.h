@@ -12,7 +12,7 @@
 #include "bpf/sonde.skel.h" /* NOLINT */
 
 enum {
-	SONDE_PROBE_OPTIONAL = 12, /* programs that may be missing */
+	SONDE_PROBE_OPTIONAL = 16, /* programs that may be missing */
 	SONDE_PROBE_TRACES = 4,	   /* of those, attached all the time */
 };
 
@@ -43,8 +43,10 @@ struct sonde_probe {
 	struct sonde_counters *per_cpu; /* n_cpus entries */
 };
 
-/* Why an optional program is not there; NULL when it is, or is not optional. */
+/* Why an optional program is not there, nor another in its place; NULL: what it does is done. */
 const char *sonde_probe_missing(const struct sonde_probe *p, const struct bpf_program *prog);
+/* PROG, or the one that stands in for it where the kernel refused PROG. */
+struct bpf_program *sonde_probe_usable(const struct sonde_probe *p, struct bpf_program *prog);
 /* An optional program turned out to be of no use after all: WHY lives on. */
 void sonde_probe_set_missing(struct sonde_probe *p, const struct bpf_program *prog,
 			     const char *why);

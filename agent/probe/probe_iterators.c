@@ -43,7 +43,8 @@ int sonde_probe_adopt(struct sonde_probe *p)
 	return err;
 }
 
-/* The link of an iterator over a map, made on first use. NULL with errno set. */
+/* The link of an iterator over a map, or of its stand-in over all files, made on first use. NULL
+ * with errno set. */
 static struct bpf_link *iterator(struct sonde_probe *p, enum sonde_probe_iterator which)
 {
 	const struct {
@@ -68,13 +69,15 @@ static struct bpf_link *iterator(struct sonde_probe *p, enum sonde_probe_iterato
 		.map.map_fd = (uint32_t)bpf_map__fd(all[which].map),
 	};
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_program *prog = sonde_probe_usable(p, all[which].prog);
 
 	if (sonde_probe_missing(p, all[which].prog)) {
 		errno = ENOTSUP;
 		return NULL;
 	}
 	if (!p->iterators[which])
-		p->iterators[which] = bpf_program__attach_iter(all[which].prog, &opts);
+		p->iterators[which] =
+			bpf_program__attach_iter(prog, prog == all[which].prog ? &opts : NULL);
 	return p->iterators[which];
 }
 
@@ -82,14 +85,20 @@ int sonde_probe_progress(struct sonde_probe *p)
 {
 	struct bpf_link *link = iterator(p, SONDE_PROBE_PROGRESS);
 
-	return link ? run_iterator(link) : -errno;
+	if (!link)
+		return -errno;
+	p->control->walk++;
+	return run_iterator(link);
 }
 
 int sonde_probe_reopen(struct sonde_probe *p)
 {
 	struct bpf_link *link = iterator(p, SONDE_PROBE_REOPEN);
 
-	return link ? run_iterator(link) : -errno;
+	if (!link)
+		return -errno;
+	p->control->walk++;
+	return run_iterator(link);
 }
 
 size_t sonde_probe_snapshot(struct sonde_probe *p, int fds[SONDE_PROBE_SNAPSHOTS])
@@ -100,6 +109,7 @@ size_t sonde_probe_snapshot(struct sonde_probe *p, int fds[SONDE_PROBE_SNAPSHOTS
 	/* Once to enter all flows, once for each to find its other end among them. */
 	for (int pass = 0; index && pass < 2; pass++)
 		run_iterator(index);
+	p->control->walk++;
 	for (int i = SONDE_PROBE_FACTS; i < SONDE_PROBE_ITERATORS; i++) {
 		struct bpf_link *link = iterator(p, (enum sonde_probe_iterator)i);
 		int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;

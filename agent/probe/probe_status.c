@@ -16,6 +16,12 @@ static const char *note_for(const struct sonde_probe *p, const struct bpf_progra
 	return p->ingress ? NULL : "detached";
 }
 
+/* Of a program and its stand-in only the one that works is shown; when neither does, both. */
+static bool is_shown(const struct sonde_probe *p, const struct bpf_program *prog)
+{
+	return bpf_program__fd(prog) >= 0 || note_for(p, prog);
+}
+
 static void program_status(struct sonde_probe *p, struct bpf_program *prog,
 			   struct sonde_program_status *out)
 {
@@ -132,7 +138,7 @@ void sonde_probe_status(struct sonde_probe *p, struct sonde_kernel_status *out)
 
 	*out = (struct sonde_kernel_status){ 0 };
 	bpf_object__for_each_program (prog, p->skel->obj)
-		if (out->n_programs < SONDE_STATUS_PROGRAMS)
+		if (out->n_programs < SONDE_STATUS_PROGRAMS && is_shown(p, prog))
 			program_status(p, prog, &out->programs[out->n_programs++]);
 	bpf_object__for_each_map (map, p->skel->obj)
 		if (out->n_maps < SONDE_STATUS_MAPS && bpf_map__fd(map) >= 0)

@@ -38,7 +38,7 @@ struct sonde_control {
 	__u32 worker_pid;
 	__u32 canary_port; /* but this listener of the worker is, and who connects to it */
 	__u32 ident_pass;  /* SONDE_IDENT_*: what the iterator over old sockets does now */
-	__u32 pad;
+	__u32 walk;	   /* number of the walk through all files that is under way */
 	/* Connections to capture whole, not only at turns: slot hash(id) holds the id. */
 	__u64 stream[SONDE_STREAM_SLOTS];
 	/* Connections that speak HTTP no more (upgraded): the same, to capture nothing of. */

@@ -86,9 +86,11 @@ struct sock_state {
 	__u8 comm[16];
 	struct flow out;
 	struct reads reads;
+	__u32 walk; /* see seen_on_walk() */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct flow) == 48, "state per direction");
-_Static_assert(sizeof(struct sock_state) == 168, "184 fit the slab object that 128 need");
+_Static_assert(sizeof(struct sock_state) == 176, "184 fit the slab object that 128 need");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

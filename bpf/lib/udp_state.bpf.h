@@ -14,7 +14,7 @@ struct udp_socket {
 	__u64 netns; /* cookie, 0 unknown */
 	struct owner owner;
 	__u32 unreachable;
-	__u32 pad;
+	__u32 walk; /* see seen_on_walk() */
 };
 
 struct udp_key {
