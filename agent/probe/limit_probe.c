@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -66,10 +67,23 @@ uint64_t sonde_limit_probe_memory(uint32_t sources)
 
 /* ---- open ---------------------------------------------------------------------------------- */
 
+/* Whether pins can live there; the place that the kernel keeps for it is made one when it is not.
+ */
+static bool is_bpffs(const char *path)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME;
+	struct statfs fs;
+
+	if (statfs(path, &fs))
+		return false;
+	if (fs.f_type == SYSFS_MAGIC && !mount("bpf", path, "bpf", flags, "mode=0700"))
+		return true;
+	return fs.f_type == BPF_FS_MAGIC;
+}
+
 static int make_pins(const char *pins, char *error, size_t error_len)
 {
 	char parent[PATH_BYTES];
-	struct statfs fs;
 	struct stat st;
 	char *slash;
 
@@ -78,7 +92,7 @@ static int make_pins(const char *pins, char *error, size_t error_len)
 	if (!slash || slash == parent)
 		return fail(-EINVAL, error, error_len, pins);
 	*slash = '\0';
-	if (statfs(parent, &fs) || fs.f_type != BPF_FS_MAGIC) {
+	if (!is_bpffs(parent)) {
 		snprintf(error, error_len,
 			 "%s: no bpffs is mounted there: mount -t bpf bpf /sys/fs/bpf", parent);
 		return -ENOTSUP;
