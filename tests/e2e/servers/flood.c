@@ -159,6 +159,7 @@ static unsigned int due(const struct options *o, double elapsed, uint64_t sent)
 
 static uint64_t run(const struct options *o, int fd, struct frames *f, double begin)
 {
+	unsigned int filled = 0;
 	uint64_t sent = 0;
 	double elapsed;
 
@@ -170,10 +171,10 @@ static uint64_t run(const struct options *o, int fd, struct frames *f, double be
 			usleep(o->rate > 20000 ? 20 : 200);
 			continue;
 		}
-		/* A fixed frame for a fixed source costs nothing to make again. */
-		if (o->n_sources > 1 || o->syn || sent < BATCH)
-			for (unsigned int i = 0; i < n; i++)
-				fill(o, f->bytes[i], sent + i);
+		/* A fixed frame for a fixed source need not be made again. */
+		for (unsigned int i = o->n_sources > 1 || o->syn ? 0 : filled; i < n; i++)
+			fill(o, f->bytes[i], sent + i);
+		filled = n > filled ? n : filled;
 		done = sendmmsg(fd, f->messages, n, 0);
 		if (done > 0)
 			sent += (uint64_t)done;
