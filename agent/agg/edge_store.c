@@ -28,7 +28,7 @@ static size_t units_of(enum sonde_edge_kind kind)
 	return (bytes[kind] + SONDE_ARENA_UNIT - 1) / SONDE_ARENA_UNIT;
 }
 
-_Static_assert(sizeof(struct sonde_edge) <= SONDE_ARENA_UNIT * SONDE_ARENA_UNITS_MAX,
+_Static_assert(sizeof(struct sonde_edge) <= (size_t)SONDE_ARENA_UNIT * SONDE_ARENA_UNITS_MAX,
 	       "an edge is a block of the arena");
 
 int sonde_edge_store_init(struct sonde_edges *e, uint32_t max_edges)

@@ -141,15 +141,12 @@ static struct sonde_slice encode_sample(struct sonde_control *c, const struct so
 
 void sonde_control_sample(struct sonde_control *c, const struct sonde_limit_sample *sample)
 {
-	struct sonde_slice frame = SONDE_SLICE_EMPTY;
-
 	for (int i = 0; c->stats.subscribers && i < SONDE_CONTROL_CLIENTS; i++) {
 		struct sonde_client *cl = &c->clients[i];
 
 		if (!cl->filter || !cl->limited)
 			continue;
-		frame = encode_sample(c, sample);
-		sonde_client_publish(cl, frame);
+		sonde_client_publish(cl, encode_sample(c, sample));
 	}
 }
 

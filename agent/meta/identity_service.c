@@ -234,7 +234,8 @@ const char *sonde_identity_service(const struct sonde_config *config, const stru
 	if (!len)
 		return out;
 	name = sonde_slice_sub(name, 0, len - 1);
-	memcpy(out, name.ptr, name.len);
+	if (name.len)
+		memcpy(out, name.ptr, name.len);
 	out[name.len] = '\0';
 	return out;
 }

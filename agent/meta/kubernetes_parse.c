@@ -140,6 +140,7 @@ int sonde_kubernetes_parse_list(struct sonde_slice body, sonde_workload_sink *si
 				struct sonde_kubernetes_page *out)
 {
 	json_t *root = sonde_json_load(body), *pod;
+	json_t *items = json_object_get(root, "items");
 	const json_t *metadata = json_object_get(root, "metadata");
 	struct sonde_slice version = sonde_json_text(metadata, "resourceVersion");
 	struct sonde_kubernetes_page page;
@@ -149,10 +150,10 @@ int sonde_kubernetes_parse_list(struct sonde_slice body, sonde_workload_sink *si
 	if (!version.len || !copy(page.version, sizeof(page.version), version) ||
 	    !copy(page.next, sizeof(page.next), sonde_json_text(metadata, "continue")))
 		err = -EPROTO;
-	else if (json_object_get(root, "items") && !json_is_array(json_object_get(root, "items")))
+	if (items && !json_is_array(items))
 		err = -EPROTO;
 	/* A pod that cannot be read does not keep the others from being told. */
-	json_array_foreach(err ? NULL : json_object_get(root, "items"), i, pod)
+	json_array_foreach(err ? NULL : items, i, pod)
 	{
 		tell_pod(pod, sink, ctx);
 	}

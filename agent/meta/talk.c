@@ -121,13 +121,16 @@ static int start(struct talk *t, const struct sonde_metadata_connection *c)
 					    .socket = docker ? c->fds[0] : -1,
 					    .ctx = t };
 	uint8_t *token = NULL, *ca = NULL;
+	size_t token_len = 0;
 	int err;
 
 	t->ops->prepare(t, &request);
 	o.timeout_s = request.timeout_s;
 	o.line = request.line;
 	if (!docker) {
-		o.token = trim_lines(read_all(c->fds[0], SONDE_METADATA_TOKEN_MAX, &token));
+		o.token = read_all(c->fds[0], SONDE_METADATA_TOKEN_MAX, &token);
+		token_len = o.token.len;
+		o.token = trim_lines(o.token);
 		o.ca_pem = read_all(c->fds[1], SONDE_METADATA_CA_MAX, &ca);
 		/* A token is for the server alone. */
 		if (!sonde_slice_starts(sonde_slice_str(request.url), SONDE_SLICE_LIT("https://")))
@@ -135,8 +138,8 @@ static int start(struct talk *t, const struct sonde_metadata_connection *c)
 	}
 	err = sonde_transfer_start(&t->transfer, t->source->metadata->curl,
 				   t->source->metadata->multi, &o);
-	if (o.token.len)
-		explicit_bzero(token, o.token.len);
+	if (token)
+		explicit_bzero(token, token_len);
 	free(token);
 	free(ca);
 	return err;

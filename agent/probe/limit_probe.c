@@ -51,18 +51,19 @@ static int fail(int err, char *error, size_t error_len, const char *what)
 
 uint64_t sonde_limit_probe_memory(uint32_t sources)
 {
-	uint64_t lines = sonde_limit_lines(sources);
+	const uint64_t generation =
+		sizeof(struct sonde_xdp_set) +
+		(uint64_t)SONDE_XDP_PREFIX_TABLE * sizeof(struct sonde_xdp_prefix) +
+		(uint64_t)65536 * sizeof(uint16_t) +
+		(uint64_t)SONDE_XDP_VECTORS * sizeof(struct sonde_xdp_vector) +
+		(uint64_t)SONDE_XDP_RULES * sizeof(struct sonde_xdp_rule);
+	const uint64_t cpu =
+		(uint64_t)SONDE_XDP_RULES * sizeof(struct sonde_xdp_rule_counts) +
+		((uint64_t)SONDE_XDP_IFACES + 1) * sizeof(struct sonde_xdp_iface_counts);
+	const uint64_t lines = sonde_limit_lines(sources);
 
-	return lines * sizeof(struct sonde_xdp_line) +
-	       2 * (sizeof(struct sonde_xdp_set) +
-		    SONDE_XDP_PREFIX_TABLE * sizeof(struct sonde_xdp_prefix) +
-		    (uint64_t)65536 * sizeof(uint16_t) +
-		    SONDE_XDP_VECTORS * sizeof(struct sonde_xdp_vector) +
-		    SONDE_XDP_RULES * sizeof(struct sonde_xdp_rule)) +
-	       SONDE_XDP_RING_BYTES +
-	       (uint64_t)libbpf_num_possible_cpus() *
-		       (SONDE_XDP_RULES * sizeof(struct sonde_xdp_rule_counts) +
-			(SONDE_XDP_IFACES + 1) * sizeof(struct sonde_xdp_iface_counts));
+	return lines * sizeof(struct sonde_xdp_line) + 2 * generation + SONDE_XDP_RING_BYTES +
+	       (uint64_t)libbpf_num_possible_cpus() * cpu;
 }
 
 /* ---- open ---------------------------------------------------------------------------------- */

@@ -165,7 +165,8 @@ static bool fits_kind(const struct sonde_limit_probe_rule *r, uint32_t kind)
 
 int sonde_limit_tables_rule_slot(const struct sonde_limit_tables *t, uint32_t id)
 {
-	const struct sonde_xdp_rule *rules = t->rules + (t->control->active & 1) * SONDE_XDP_RULES;
+	const struct sonde_xdp_rule *rules =
+		t->rules + (size_t)(t->control->active & 1) * SONDE_XDP_RULES;
 
 	for (int i = 0; i < SONDE_XDP_RULES; i++)
 		if (rules[i].id == id && id)

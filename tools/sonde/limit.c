@@ -58,13 +58,13 @@ void sonde_limit_answers_free(struct sonde_limit_answers *a)
 static int keep_frame(struct sonde_limit_answers *a, Sonde__Frame *frame)
 {
 	const Sonde__LimitReply *reply = frame->limit_reply;
-	Sonde__Frame **frames = realloc(a->frames, (a->n_frames + 1) * sizeof(*frames));
+	Sonde__Frame **frames = reallocarray(a->frames, a->n_frames + 1, sizeof(void *));
 	const Sonde__LimitRow **rows;
 
 	if (!frames)
 		return -ENOMEM;
 	a->frames = frames;
-	rows = realloc(a->rows, (a->n_rows + reply->n_rows + 1) * sizeof(*rows));
+	rows = reallocarray(a->rows, a->n_rows + reply->n_rows + 1, sizeof(void *));
 	if (!rows)
 		return -ENOMEM;
 	a->rows = rows;
@@ -125,11 +125,12 @@ int sonde_limit_ask(const char *run_dir, const Sonde__LimitRequest *request,
 	err = sonde_link_send(&link, &frame);
 	code = err ? sonde_link_fail(err) : receive_all(&link, &a);
 	sonde_link_close(&link);
-	if (code == SONDE_EXIT_OK)
+	if (code == SONDE_EXIT_OK && a.first) {
 		*answers = a;
-	else
-		sonde_limit_answers_free(&a);
-	return code;
+		return SONDE_EXIT_OK;
+	}
+	sonde_limit_answers_free(&a);
+	return code == SONDE_EXIT_OK ? SONDE_EXIT_FAILURE : code;
 }
 
 /* ---- verbs ---------------------------------------------------------------------------------- */
