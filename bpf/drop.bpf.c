@@ -6,6 +6,7 @@
  * the first comparison. Kernels before 5.17 tell no reason; this program is then not loaded.
  */
 #include "bpf/lib/udp_state.bpf.h"
+#include "bpf/lib/walk.bpf.h"
 
 struct drop_key {
 	__u64 start_ns;
@@ -106,30 +107,70 @@ int sonde_drop(__u64 *ctx)
 	return 0;
 }
 
+static __always_inline void describe(struct sonde_snap_drop *r, const struct drop *d,
+				     const struct drop_key *key)
+{
+	__builtin_memset(r, 0, sizeof(*r));
+	r->rec.version = SONDE_ABI_VERSION;
+	r->rec.type = SONDE_SNAP_DROP;
+	r->rec.len = sizeof(*r);
+	r->cgroup_id = d->cgroup_id;
+	r->start_ns = key->start_ns;
+	r->count = d->count;
+	r->pid = key->pid;
+	r->reason = key->reason;
+	if ((bpf_jiffies64() - d->last) * sonde_knobs.tick_ns > SONDE_DROP_IDLE_NS)
+		r->flags = SONDE_DROP_ENDED;
+	__builtin_memcpy(r->comm, d->comm, 16);
+}
+
 SEC("iter/bpf_map_elem")
 int sonde_drop_sums(struct bpf_iter__bpf_map_elem *ctx)
 {
 	const struct drop_key *key = ctx->key;
 	const struct drop *d = ctx->value;
-	struct sonde_snap_drop r = {
-		.rec = { .version = SONDE_ABI_VERSION, .type = SONDE_SNAP_DROP, .len = sizeof(r) },
-	};
+	struct sonde_snap_drop r;
 	struct drop_key copy;
 
 	if (!d || !key)
 		return 0;
-	r.cgroup_id = d->cgroup_id;
-	r.start_ns = key->start_ns;
-	r.count = d->count;
-	r.pid = key->pid;
-	r.reason = key->reason;
-	if ((bpf_jiffies64() - d->last) * sonde_knobs.tick_ns > SONDE_DROP_IDLE_NS)
-		r.flags = SONDE_DROP_ENDED;
-	__builtin_memcpy(r.comm, d->comm, 16);
+	describe(&r, d, key);
 	if (bpf_seq_write(ctx->meta->seq, &r, sizeof(r)) || !r.flags)
 		return 0;
 	copy = *key;
 	bpf_map_delete_elem(&sonde_drops, &copy);
+	return 0;
+}
+
+static int walk_drop(void *map, const struct drop_key *key, const struct drop *d, struct walk *w)
+{
+	struct sonde_snap_drop r;
+	struct drop_key copy;
+
+	(void)map;
+	if (is_behind(w))
+		return 0;
+	describe(&r, d, key);
+	if (!tell_walker(w, &r, sizeof(r)))
+		return 1;
+	if (r.flags) {
+		copy = *key;
+		bpf_map_delete_elem(&sonde_drops, &copy);
+		return 0;
+	}
+	w->at++;
+	return 0;
+}
+
+/* Where a kernel refuses the iterator above. */
+SEC("syscall")
+int sonde_drop_walk(struct sonde_walk_ask *ask)
+{
+	struct walk w = { .skip = ask->at };
+
+	bpf_for_each_map_elem(&sonde_drops, walk_drop, &w, 0);
+	ask->at = w.at;
+	ask->more = w.full;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "bpf/lib/udp_state.bpf.h"
 #include "bpf/lib/files.bpf.h"
+#include "bpf/lib/walk.bpf.h"
 
 #define SOCK_DGRAM   2
 #define ECONNREFUSED 111
@@ -102,15 +103,11 @@ static __always_inline void find_peer(struct udp_flow *f)
 	f->peer = id && *id != f->id ? *id : 0;
 }
 
-SEC("iter/bpf_map_elem")
-int sonde_udp_index(struct bpf_iter__bpf_map_elem *ctx)
+static __always_inline void index_flow(struct udp_flow *f)
 {
-	struct udp_flow *f = ctx->value;
 	struct pair_key key;
 	__u64 id;
 
-	if (!f)
-		return 0;
 	if (!(f->flags & FLOW_INDEXED)) {
 		end_key(f, &key, false);
 		id = f->id;
@@ -119,6 +116,13 @@ int sonde_udp_index(struct bpf_iter__bpf_map_elem *ctx)
 	}
 	find_peer(f);
 	f->flags |= FLOW_INDEXED | (bpf_ktime_get_ns() - f->first_ns > READY_NS ? FLOW_READY : 0);
+}
+
+SEC("iter/bpf_map_elem")
+int sonde_udp_index(struct bpf_iter__bpf_map_elem *ctx)
+{
+	if (ctx->value)
+		index_flow(ctx->value);
 	return 0;
 }
 
@@ -179,34 +183,88 @@ static __always_inline void forget(struct udp_flow *f, const struct udp_key *key
 	bpf_map_delete_elem(&sonde_udp, &copy);
 }
 
+/* False: it is to be told another time. */
+static __always_inline bool describe(struct sonde_snap_udp_flow *r, const struct udp_flow *f,
+				     const struct udp_key *key)
+{
+	if (!is_rest(f) && !(f->flags & FLOW_READY))
+		return false;
+	__builtin_memset(r, 0, sizeof(*r));
+	r->rec.version = SONDE_ABI_VERSION;
+	r->rec.type = SONDE_SNAP_UDP_FLOW;
+	r->rec.len = sizeof(*r);
+	r->rec.id = f->id;
+	r->peer = f->peer;
+	r->socket = key->socket;
+	r->cgroup_id = f->owner.cgroup_id;
+	r->start_ns = f->owner.start_ns;
+	r->pid = f->owner.pid;
+	__builtin_memcpy(r->comm, f->owner.comm, 16);
+	r->side = f->flags & FLOW_SIDE;
+	r->flags = is_idle(f) ? SONDE_UDP_ENDED : 0;
+	copy_counts(r, f);
+	copy_ends(r, f, key);
+	return true;
+}
+
 /* Over sonde_udp and over sonde_udp_rest. */
 SEC("iter/bpf_map_elem")
 int sonde_udp_flows(struct bpf_iter__bpf_map_elem *ctx)
 {
 	const struct udp_key *key = ctx->key;
 	struct udp_flow *f = ctx->value;
-	struct sonde_snap_udp_flow r = {
-		.rec = { .version = SONDE_ABI_VERSION,
-			 .type = SONDE_SNAP_UDP_FLOW,
-			 .len = sizeof(r) },
-	};
+	struct sonde_snap_udp_flow r;
 
-	if (!f || !key || (!is_rest(f) && !(f->flags & FLOW_READY)))
+	if (!f || !key || !describe(&r, f, key))
 		return 0;
-	r.rec.id = f->id;
-	r.peer = f->peer;
-	r.socket = key->socket;
-	r.cgroup_id = f->owner.cgroup_id;
-	r.start_ns = f->owner.start_ns;
-	r.pid = f->owner.pid;
-	__builtin_memcpy(r.comm, f->owner.comm, 16);
-	r.side = f->flags & FLOW_SIDE;
-	r.flags = is_idle(f) ? SONDE_UDP_ENDED : 0;
-	copy_counts(&r, f);
-	copy_ends(&r, f, key);
 	/* No room left: it is told again with the next read. */
 	if (!bpf_seq_write(ctx->meta->seq, &r, sizeof(r)) && r.flags)
 		forget(f, key);
+	return 0;
+}
+
+static int walk_index(void *map, const struct udp_key *key, struct udp_flow *f, struct walk *w)
+{
+	(void)map;
+	(void)key;
+	(void)w;
+	index_flow(f);
+	return 0;
+}
+
+static int walk_flow(void *map, const struct udp_key *key, struct udp_flow *f, struct walk *w)
+{
+	struct sonde_snap_udp_flow r;
+
+	(void)map;
+	if (is_behind(w))
+		return 0;
+	if (describe(&r, f, key)) {
+		if (!tell_walker(w, &r, sizeof(r)))
+			return 1;
+		if (r.flags) {
+			forget(f, key);
+			return 0;
+		}
+	}
+	w->at++;
+	return 0;
+}
+
+/* Where a kernel refuses the two iterators above. */
+SEC("syscall")
+int sonde_udp_walk(struct sonde_walk_ask *ask)
+{
+	struct walk w = { .skip = ask->at };
+
+	if (ask->what == SONDE_WALK_INDEX)
+		bpf_for_each_map_elem(&sonde_udp, walk_index, &w, 0);
+	else if (ask->what == SONDE_WALK_FLOWS)
+		bpf_for_each_map_elem(&sonde_udp, walk_flow, &w, 0);
+	else
+		bpf_for_each_map_elem(&sonde_udp_rest, walk_flow, &w, 0);
+	ask->at = w.at;
+	ask->more = w.full;
 	return 0;
 }
 

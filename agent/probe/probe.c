@@ -13,7 +13,7 @@
 
 #include "agent/probe/features.h"
 
-enum { LOG_BYTES = 512 };
+enum { LOG_BYTES = 512, WALK_RING_BYTES = 1 << 20 };
 
 /*
  * Programs that the daemon can do without, and what it then goes without. libbpf cannot ask what a
@@ -35,15 +35,17 @@ static const struct {
 	{ "sonde_create", "the kernel refused it: UDP sockets have no process name", NULL },
 	{ "sonde_error", "the kernel has no tracepoint inet_sk_error_report (5.15)", NULL },
 	{ "sonde_drop", "the kernel tells no reason for the packets it drops (5.17)", NULL },
-	{ "sonde_udp_index", "the kernel refused the iterators over maps", NULL },
-	{ "sonde_udp_flows", "the kernel refused the iterators over maps", NULL },
+	{ "sonde_udp_index", "the kernel refused the iterators over maps", "sonde_udp_walk" },
+	{ "sonde_udp_flows", "the kernel refused the iterators over maps", "sonde_udp_walk" },
 	{ "sonde_udp_sock", "the kernel refused the iterators over socket storage",
 	  "sonde_udp_sock_files" },
-	{ "sonde_drop_sums", "the kernel refused the iterators over maps", NULL },
+	{ "sonde_drop_sums", "the kernel refused the iterators over maps", "sonde_drop_walk" },
 	{ "sonde_progress_files", "the kernel refused the iterators over files", NULL },
 	{ "sonde_reopen_files", "the kernel refused the iterators over files", NULL },
 	{ "sonde_facts_files", "the kernel refused the iterators over files", NULL },
 	{ "sonde_udp_sock_files", "the kernel refused the iterators over files", NULL },
+	{ "sonde_udp_walk", "the kernel cannot walk over maps (5.14)", NULL },
+	{ "sonde_drop_walk", "the kernel cannot walk over maps (5.14)", NULL },
 };
 
 /* libbpf's last complaint: what the user should see when a load fails. */
@@ -99,12 +101,17 @@ static size_t index_of(const char *name)
 
 static bool is_wanted(const struct sonde_probe *p, size_t which)
 {
-	if (p->missing[which])
-		return false;
-	for (size_t i = 0; i < which; i++)
-		if (optional[i].stand_in && !strcmp(optional[i].stand_in, optional[which].name))
-			return p->missing[i] != NULL;
-	return true;
+	bool stands_in = false;
+
+	for (size_t i = 0; i < which; i++) {
+		if (!optional[i].stand_in ||
+		    strcmp(optional[i].stand_in, optional[which].name) != 0)
+			continue;
+		if (p->missing[i])
+			return !p->missing[which];
+		stands_in = true;
+	}
+	return !stands_in && !p->missing[which];
 }
 
 /* One try at loading, without the programs that are known to be missing. */
@@ -118,6 +125,8 @@ static int load(struct sonde_probe *p, const struct sonde_config *config)
 		return -errno;
 	set_knobs(&p->skel->rodata->sonde_knobs, config, &p->types);
 	bpf_map__set_max_entries(p->skel->maps.sonde_ring, config->capture.ring_bytes);
+	if (is_wanted(p, index_of("sonde_udp_walk")) || is_wanted(p, index_of("sonde_drop_walk")))
+		bpf_map__set_max_entries(p->skel->maps.sonde_walk_ring, WALK_RING_BYTES);
 	for (size_t i = 0; i < SONDE_PROBE_OPTIONAL; i++)
 		if (!is_wanted(p, i))
 			bpf_program__set_autoload(

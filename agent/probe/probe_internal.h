@@ -12,7 +12,7 @@
 #include "bpf/sonde.skel.h" /* NOLINT */
 
 enum {
-	SONDE_PROBE_OPTIONAL = 16, /* programs that may be missing */
+	SONDE_PROBE_OPTIONAL = 18, /* programs that may be missing */
 	SONDE_PROBE_TRACES = 4,	   /* of those, attached all the time */
 };
 
@@ -47,6 +47,9 @@ struct sonde_probe {
 const char *sonde_probe_missing(const struct sonde_probe *p, const struct bpf_program *prog);
 /* PROG, or the one that stands in for it where the kernel refused PROG. */
 struct bpf_program *sonde_probe_usable(const struct sonde_probe *p, struct bpf_program *prog);
+/* A walk over a map instead of an iterator, which the kernel refused. WHAT: SONDE_WALK_*. Returns a
+ * file with what there is to tell, at its beginning and the caller's; negative errno. */
+int sonde_probe_walk(struct sonde_probe *p, const struct bpf_program *prog, uint32_t what);
 /* An optional program turned out to be of no use after all: WHY lives on. */
 void sonde_probe_set_missing(struct sonde_probe *p, const struct bpf_program *prog,
 			     const char *why);

@@ -71,7 +71,8 @@ static struct bpf_link *iterator(struct sonde_probe *p, enum sonde_probe_iterato
 	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
 	struct bpf_program *prog = sonde_probe_usable(p, all[which].prog);
 
-	if (sonde_probe_missing(p, all[which].prog)) {
+	if (sonde_probe_missing(p, all[which].prog) ||
+	    bpf_program__type(prog) == BPF_PROG_TYPE_SYSCALL) {
 		errno = ENOTSUP;
 		return NULL;
 	}
@@ -101,18 +102,49 @@ int sonde_probe_reopen(struct sonde_probe *p)
 	return run_iterator(link);
 }
 
+/* What an iterator would give, by a walk. The file, or -1. */
+static int walk(struct sonde_probe *p, enum sonde_probe_iterator which)
+{
+	const struct {
+		struct bpf_program *prog;
+		uint32_t what;
+	} all[SONDE_PROBE_ITERATORS] = {
+		[SONDE_PROBE_UDP_INDEX] = { p->skel->progs.sonde_udp_index, SONDE_WALK_INDEX },
+		[SONDE_PROBE_UDP_FLOWS] = { p->skel->progs.sonde_udp_flows, SONDE_WALK_FLOWS },
+		[SONDE_PROBE_UDP_REST] = { p->skel->progs.sonde_udp_flows, SONDE_WALK_REST },
+		[SONDE_PROBE_DROPS] = { p->skel->progs.sonde_drop_sums, 0 },
+	};
+	const struct bpf_program *prog =
+		all[which].prog ? sonde_probe_usable(p, all[which].prog) : NULL;
+
+	if (!prog || bpf_program__type(prog) != BPF_PROG_TYPE_SYSCALL || bpf_program__fd(prog) < 0)
+		return -1;
+	return sonde_probe_walk(p, prog, all[which].what);
+}
+
+/* The files of one kind: an iterator's, or what stands in for it. Negative: there is none. */
+static int open_one(struct sonde_probe *p, enum sonde_probe_iterator which)
+{
+	struct bpf_link *link = iterator(p, which);
+
+	return link ? bpf_iter_create(bpf_link__fd(link)) : walk(p, which);
+}
+
 size_t sonde_probe_snapshot(struct sonde_probe *p, int fds[SONDE_PROBE_SNAPSHOTS])
 {
 	struct bpf_link *index = iterator(p, SONDE_PROBE_UDP_INDEX);
 	size_t n = 0;
 
 	/* Once to enter all flows, once for each to find its other end among them. */
-	for (int pass = 0; index && pass < 2; pass++)
-		run_iterator(index);
+	for (int pass = 0; pass < 2; pass++) {
+		int fd = index ? run_iterator(index) : walk(p, SONDE_PROBE_UDP_INDEX);
+
+		if (!index && fd >= 0)
+			close(fd);
+	}
 	p->control->walk++;
 	for (int i = SONDE_PROBE_FACTS; i < SONDE_PROBE_ITERATORS; i++) {
-		struct bpf_link *link = iterator(p, (enum sonde_probe_iterator)i);
-		int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+		int fd = open_one(p, (enum sonde_probe_iterator)i);
 
 		if (fd >= 0)
 			fds[n++] = fd;

@@ -45,6 +45,17 @@ struct sonde_control {
 	__u64 leave[SONDE_STREAM_SLOTS];
 };
 
+/* What a walk over a map is asked, and how far it came: the context of sonde_*_walk. */
+struct sonde_walk_ask {
+	__u64 at;   /* elements that are done with; 0 to begin */
+	__u32 what; /* SONDE_WALK_* */
+	__u32 more; /* out: 1 when it stopped for want of room */
+};
+
+#define SONDE_WALK_INDEX 0 /* let the ends of UDP flows find each other; tells nothing */
+#define SONDE_WALK_FLOWS 1
+#define SONDE_WALK_REST	 2 /* of UDP sockets with too many peers */
+
 #define SONDE_IDENT_LISTENERS 0 /* name listening sockets, remember their ports */
 #define SONDE_IDENT_CLIENTS   1 /* adopt connected sockets without a listener of that port */
 #define SONDE_IDENT_SERVERS   2 /* adopt the others */

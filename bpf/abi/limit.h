@@ -235,7 +235,7 @@ struct sonde_xdp_sampler {
 
 /* ---- samples of what was limited ---- */
 
-#define SONDE_XDP_RING_BYTES (256 * 1024)
+#define SONDE_XDP_RING_BYTES (1u << 18)
 #define SONDE_REC_LIMITED    48 /* struct sonde_xdp_limited, in the limiter's own ring */
 
 struct sonde_xdp_limited {
