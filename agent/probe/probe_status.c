@@ -11,7 +11,8 @@ static const char *note_for(const struct sonde_probe *p, const struct bpf_progra
 {
 	const char *missing = sonde_probe_missing(p, prog);
 
-	if (missing || bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER)
+	if (missing || bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER ||
+	    bpf_program__type(prog) == BPF_PROG_TYPE_SYSCALL)
 		return missing;
 	return p->ingress ? NULL : "detached";
 }
