@@ -121,8 +121,10 @@ static __always_inline void index_flow(struct udp_flow *f)
 SEC("iter/bpf_map_elem")
 int sonde_udp_index(struct bpf_iter__bpf_map_elem *ctx)
 {
-	if (ctx->value)
-		index_flow(ctx->value);
+	struct udp_flow *f = ctx->value; /* read once: what was checked is what is used */
+
+	if (f)
+		index_flow(f);
 	return 0;
 }
 
