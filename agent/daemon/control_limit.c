@@ -251,6 +251,10 @@ void sonde_limit_put_interface(const struct sonde_limit_iface_view *v, Sonde__Li
 	out->note = sonde_wire_string(v->note);
 	out->gaps = v->gaps;
 	out->gap_ns = v->gap_ns;
+	out->fragments = v->fragments;
+	out->crowded = v->crowded;
+	out->contended = v->contended;
+	out->skipped = v->skipped;
 }
 
 void sonde_limit_put_lease(const struct sonde_limit_view *v, Sonde__LimitLease *out)

@@ -161,10 +161,15 @@ void sonde_limit_kernel_renew(struct sonde_limit_kernel *k, uint64_t until_ns)
 int sonde_limit_kernel_attach(struct sonde_limit_kernel *k, bool generic,
 			      struct sonde_limit_iface_view *v)
 {
-	int err = sonde_limit_probe_attach(k->probe, v->ifindex, SONDE_LIMIT_PROBE_NATIVE, v->note,
-					   sizeof(v->note));
+	/* What is generic and may be is not taken off to see whether native would do. */
+	bool stays = generic &&
+		     sonde_limit_probe_mode(k->probe, v->ifindex) == SONDE_LIMIT_PROBE_GENERIC;
+	int err = -EOPNOTSUPP;
 
 	v->mode = SONDE_LIMIT_MODE_NATIVE;
+	if (!stays)
+		err = sonde_limit_probe_attach(k->probe, v->ifindex, SONDE_LIMIT_PROBE_NATIVE,
+					       v->note, sizeof(v->note));
 	if (err == -EOPNOTSUPP && generic) {
 		err = sonde_limit_probe_attach(k->probe, v->ifindex, SONDE_LIMIT_PROBE_GENERIC,
 					       v->note, sizeof(v->note));
@@ -212,7 +217,10 @@ void sonde_limit_kernel_iface(struct sonde_limit_kernel *k, struct sonde_limit_i
 		return;
 	memcpy(v->packets, c.packets, sizeof(v->packets));
 	memcpy(v->bytes, c.bytes, sizeof(v->bytes));
+	v->fragments = c.fragments;
 	v->crowded = c.crowded;
+	v->contended = c.contended;
+	v->skipped = c.skipped;
 	v->samples_lost = c.samples_lost;
 }
 

@@ -219,6 +219,15 @@ bool sonde_limiter_find_ports(struct sonde_limiter *l)
 	return changed;
 }
 
+/* A reload may have taken back that it may be generic. */
+static void withdraw(struct sonde_limiter *l, struct sonde_limit_port *p)
+{
+	if (p->view.mode != SONDE_LIMIT_MODE_GENERIC || may_be_generic(l, p->view.name))
+		return;
+	sonde_limit_kernel_detach(l->kernel, &p->view);
+	p->tried_ns = 0;
+}
+
 void sonde_limiter_attach_ports(struct sonde_limiter *l)
 {
 	uint64_t now_ns = sonde_clock_mono_ns();
@@ -226,6 +235,7 @@ void sonde_limiter_attach_ports(struct sonde_limiter *l)
 	for (size_t i = 0; i < l->n_ports; i++) {
 		struct sonde_limit_port *p = &l->ports[i];
 
+		withdraw(l, p);
 		if (p->view.ifindex && p->view.mode == SONDE_LIMIT_MODE_NONE)
 			attach(l, p, now_ns);
 		else if (p->view.ifindex)

@@ -130,10 +130,28 @@ static void gap_time(const struct sonde_limit_metrics *m, size_t i, struct sonde
 	out->value = (double)m->view.ifaces[i].gap_ns / 1e9;
 }
 
+static void fragments(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
+{
+	add_label(out, "iface", m->view.ifaces[i].name);
+	out->value = (double)m->view.ifaces[i].fragments;
+}
+
 static void crowded(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
 {
 	add_label(out, "iface", m->view.ifaces[i].name);
 	out->value = (double)m->view.ifaces[i].crowded;
+}
+
+static void contended(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
+{
+	add_label(out, "iface", m->view.ifaces[i].name);
+	out->value = (double)m->view.ifaces[i].contended;
+}
+
+static void skipped(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
+{
+	add_label(out, "iface", m->view.ifaces[i].name);
+	out->value = (double)m->view.ifaces[i].skipped;
 }
 
 static void samples_lost(const struct sonde_limit_metrics *m, size_t i,
@@ -193,9 +211,18 @@ static const struct family families[] = {
 		  "Times that an interface was there without being watched."),
 	  ifaces, gaps },
 	{ COUNTER("sonde.limit.interface.gap", "s", "And for how long."), ifaces, gap_time },
+	{ COUNTER("sonde.limit.fragments", "{packet}",
+		  "Fragments after the first, held against rules without a port."),
+	  ifaces, fragments },
 	{ COUNTER("sonde.limit.crowded", "{packet}",
 		  "Packets that had to share a bucket: more sources than there is room for."),
 	  ifaces, crowded },
+	{ COUNTER("sonde.limit.contended", "{packet}",
+		  "Packets charged without a look at what they found: other CPUs were faster."),
+	  ifaces, contended },
+	{ COUNTER("sonde.limit.skipped", "{packet}",
+		  "Packets that more rules cover than one packet is held against."),
+	  ifaces, skipped },
 	{ COUNTER("sonde.limit.samples.lost", "{sample}",
 		  "Samples of limited packets that found no room."),
 	  ifaces, samples_lost },

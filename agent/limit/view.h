@@ -57,7 +57,10 @@ struct sonde_limit_iface_view {
 	uint32_t ifindex;	     /* 0: there is none of this name */
 	uint32_t mode;		     /* enum sonde_limit_mode */
 	uint64_t packets[SONDE_LIMIT_FATES], bytes[SONDE_LIMIT_FATES];
+	uint64_t fragments;    /* after the first: held against rules without a port */
 	uint64_t crowded;      /* more sources than there is room for: a bucket was shared */
+	uint64_t contended;    /* charged unseen: other CPUs were faster every time */
+	uint64_t skipped;      /* more rules cover it than one packet is held against */
 	uint64_t samples_lost; /* of what was limited */
 	uint64_t gaps;	       /* times that it was there without being watched */
 	uint64_t gap_ns;       /* and for how long in all */

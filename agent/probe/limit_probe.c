@@ -381,22 +381,39 @@ static int link_info(int fd, struct bpf_link_info *info)
 	return bpf_obj_get_info_by_fd(fd, info, &len);
 }
 
-/* Exchanges the program of our link on the interface. -ENOENT: there is none that holds it. */
-static int exchange(struct sonde_limit_probe *p, uint32_t ifindex, const char *path)
+/* The mode of the link, which a link does not tell itself. -ENOENT: it does not hold IFINDEX. */
+static int mode_of(int link, uint32_t ifindex)
 {
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info;
-	int fd = bpf_obj_get(path), err;
+	int err = link_info(link, &info);
+
+	if (err || info.xdp.ifindex != ifindex)
+		return -ENOENT;
+	err = bpf_xdp_query((int)ifindex, 0, &q);
+	if (err)
+		return err;
+	return q.skb_prog_id == info.prog_id ? SONDE_LIMIT_PROBE_GENERIC : SONDE_LIMIT_PROBE_NATIVE;
+}
+
+/* Exchanges the program of our link on the interface. -ENOENT: there is none of this mode. */
+static int exchange(struct sonde_limit_probe *p, uint32_t ifindex, const char *path,
+		    enum sonde_limit_probe_mode mode)
+{
+	int fd = bpf_obj_get(path), is, err;
 
 	if (fd < 0)
 		return -ENOENT;
-	err = link_info(fd, &info);
-	if (!err && info.xdp.ifindex == ifindex)
+	is = mode_of(fd, ifindex);
+	if (is == (int)mode) {
 		err = bpf_link_update(fd, program_fd(p), NULL);
-	else
-		err = -ENOENT;
-	close(fd);
-	if (err == -ENOENT)
+	} else {
+		if (is >= 0)
+			bpf_link_detach(fd);
 		unlink(path);
+		err = -ENOENT;
+	}
+	close(fd);
 	return err;
 }
 
@@ -418,6 +435,20 @@ static int say_owner(uint32_t ifindex, char *error, size_t error_len)
 	return -EBUSY;
 }
 
+int sonde_limit_probe_mode(struct sonde_limit_probe *p, uint32_t ifindex)
+{
+	char path[PATH_BYTES + 64];
+	int fd, mode;
+
+	link_path(p->pins, ifindex, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -ENOENT;
+	mode = mode_of(fd, ifindex);
+	close(fd);
+	return mode;
+}
+
 int sonde_limit_probe_attach(struct sonde_limit_probe *p, uint32_t ifindex,
 			     enum sonde_limit_probe_mode mode, char *error, size_t error_len)
 {
@@ -428,7 +459,7 @@ int sonde_limit_probe_attach(struct sonde_limit_probe *p, uint32_t ifindex,
 	int fd, err;
 
 	link_path(p->pins, ifindex, path);
-	err = exchange(p, ifindex, path);
+	err = exchange(p, ifindex, path, mode);
 	if (err != -ENOENT)
 		return err ? fail(err, error, error_len, "exchange of the program") : 0;
 	fd = bpf_link_create(program_fd(p), (int)ifindex, BPF_XDP, &opts);

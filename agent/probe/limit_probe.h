@@ -28,7 +28,6 @@ enum {
 	SONDE_LIMIT_PROBE_IFACES = 64,
 	SONDE_LIMIT_PROBE_PREFIXES = 16384, /* allowed networks and sources of rules together */
 	SONDE_LIMIT_PROBE_SOURCES = 1000000,
-	SONDE_LIMIT_PROBE_NAME = 16, /* of an interface or a program, with the NUL */
 };
 
 struct sonde_limit_probe;
@@ -95,9 +94,12 @@ enum sonde_limit_probe_mode {
 	SONDE_LIMIT_PROBE_GENERIC = 1, /* slow; only when a person asked for it */
 };
 
+/* How our program is on an interface, as enum sonde_limit_probe_mode; -ENOENT: it is not. */
+int sonde_limit_probe_mode(struct sonde_limit_probe *p, uint32_t ifindex);
 /*
  * Puts the program on an interface, or exchanges the one that an earlier daemon (or an earlier
- * call, before the MTU changed) left there. Never another mode than MODE. -EBUSY: somebody else's
+ * call, before the MTU changed) left there. Never another mode than MODE: ours of another one is
+ * taken off first, for a kernel has no exchange between modes. -EBUSY: somebody else's
  * program is there, whose id and name ERROR tells; -EOPNOTSUPP: the driver has no native XDP;
  * -ENODEV.
  */
@@ -106,17 +108,6 @@ int sonde_limit_probe_attach(struct sonde_limit_probe *p, uint32_t ifindex,
 /* 0, or -ENOENT when we are not there. */
 int sonde_limit_probe_detach(struct sonde_limit_probe *p, uint32_t ifindex);
 
-struct sonde_limit_probe_link {
-	uint32_t ifindex; /* 0: the interface is gone */
-	uint32_t program; /* id */
-	uint8_t mode;	  /* enum sonde_limit_probe_mode */
-	bool frags;	  /* the variant for packets in several buffers */
-	uint8_t pad[2];
-	char name[SONDE_LIMIT_PROBE_NAME]; /* of the interface when it was attached */
-};
-
-/* The links pinned in PINS, with or without a daemon: how many, at most N, or negative errno. */
-int sonde_limit_probe_list(const char *pins, struct sonde_limit_probe_link *out, size_t n);
 /* Takes everything away: links off their interfaces, pins, directory. 0 when there is nothing. */
 int sonde_limit_probe_remove(const char *pins, char *error, size_t error_len);
 

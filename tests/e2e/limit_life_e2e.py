@@ -8,6 +8,7 @@ restarts under load, interfaces that go and come back, somebody else's program, 
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -184,6 +185,47 @@ def interfaces(agent, tap, node):
         agent.limit("rm", "i")
 
 
+def generics(agent, tap, node):
+    """Loopback knows no native XDP."""
+    rule = "  rules:\n    - {name: l, iface: lo, rate: 1/s, dport: 99, trial: false}\n"
+
+    def mode():
+        return next(i["mode"] for i in agent.rules()["interfaces"] if i["name"] == "lo")
+
+    def on_loopback():
+        return "xdpgeneric" in node.run("ip", "link", "show", "lo")
+
+    def pin():
+        (path,) = pathlib.Path("/sys/fs/bpf").glob("sonde-limit*/link-1")
+        return path.stat().st_ino
+
+    def reloaded(text):
+        agent.configure(text)
+        os.kill(agent.broker_pid, signal.SIGHUP)
+
+    with tap.case("without native XDP a rule waits until somebody allows generic"):
+        restarted(agent, CALM + rule)
+        equal(mode(), "none", "mode")
+        row = next(i for i in agent.rules()["interfaces"] if i["name"] == "lo")
+        assert "limit.generic" in row["note"], row
+        equal(on_loopback(), False, "XDP")
+        reloaded(CALM + "  generic: [lo]\n" + rule)
+        wait_for("generic XDP", lambda: mode() == "generic", 5)
+        equal(on_loopback(), True, "XDP")
+    with tap.case("a restart takes generic XDP over as it is"):
+        before = pin()
+        restarted(agent, CALM + "  generic: [lo]\n" + rule)
+        equal((mode(), pin()), ("generic", before), "mode and link")
+    with tap.case("what may be generic no longer is taken off, by a restart and by a reload"):
+        restarted(agent, CALM + rule)
+        equal((mode(), on_loopback()), ("none", False), "mode and XDP")
+        reloaded(CALM + "  generic: [lo]\n" + rule)
+        wait_for("generic XDP", lambda: mode() == "generic", 5)
+        reloaded(CALM + rule)
+        wait_for("no XDP", lambda: mode() == "none", 5)
+        equal(on_loopback(), False, "XDP")
+
+
 def foreign(agent, tap, node):
     source = agent.dir / "foreign.c"
     source.write_text(FOREIGN)
@@ -268,7 +310,7 @@ def body(tap):
     with Bed(build_dir()) as bed:
         node = Node(bed)
         agent = Limited(node)
-        for part in (trials, leases, restarts, breaker, interfaces, foreign, people, reloads):
+        for part in (trials, leases, restarts, breaker, interfaces, generics, foreign, people, reloads):
             part(agent, tap, node)
         with tap.case("without rules the daemon ends without a trace"):
             agent.stop()

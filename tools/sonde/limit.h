@@ -43,6 +43,10 @@ int sonde_limit_print_allows(const struct sonde_limit_answers *a, int format);
 /* What became of an add or confirm, on standard output. */
 void sonde_limit_print_row(const Sonde__LimitRow *row, struct sonde_buf *out);
 
+/* What is watched, and what the program could not do there as it should. */
+void sonde_limit_print_interfaces(Sonde__LimitInterface *const *interfaces, size_t n,
+				  struct sonde_buf *out);
+
 /* The rule of a row, back as a spec. False: the daemon says what we do not understand. */
 bool sonde_limit_row_spec(const Sonde__LimitRow *row, struct sonde_limit_spec *out);
 

@@ -89,20 +89,24 @@ static void print_rules_table(const struct sonde_limit_answers *a, struct sonde_
 	sonde_grid_print(&g, out);
 }
 
-static void print_ifaces_table(const Sonde__LimitReply *r, struct sonde_buf *out)
+void sonde_limit_print_interfaces(Sonde__LimitInterface *const *interfaces, size_t n,
+				  struct sonde_buf *out)
 {
 	struct sonde_grid g;
 
-	sonde_grid_init(&g, "INTERFACE >INDEX XDP >GAPS >GAP NOTE");
-	for (size_t i = 0; i < r->n_interfaces; i++) {
-		const Sonde__LimitInterface *n = r->interfaces[i];
+	sonde_grid_init(&g, "INTERFACE >INDEX XDP >GAPS >GAP >CROWDED >CONTENDED >SKIPPED NOTE");
+	for (size_t i = 0; i < n; i++) {
+		const Sonde__LimitInterface *iface = interfaces[i];
 
-		sonde_grid_add_str(&g, n->name);
-		sonde_grid_add_u64(&g, n->ifindex);
-		sonde_grid_add_str(&g, n->mode);
-		sonde_grid_add_u64(&g, n->gaps);
-		sonde_grid_add_duration(&g, (double)n->gap_ns);
-		sonde_grid_add_str(&g, n->note[0] ? n->note : "-");
+		sonde_grid_add_str(&g, iface->name);
+		sonde_grid_add_u64(&g, iface->ifindex);
+		sonde_grid_add_str(&g, iface->mode);
+		sonde_grid_add_u64(&g, iface->gaps);
+		sonde_grid_add_duration(&g, (double)iface->gap_ns);
+		sonde_grid_add_u64(&g, iface->crowded);
+		sonde_grid_add_u64(&g, iface->contended);
+		sonde_grid_add_u64(&g, iface->skipped);
+		sonde_grid_add_str(&g, iface->note[0] ? iface->note : "-");
 	}
 	sonde_grid_print(&g, out);
 }
@@ -273,6 +277,10 @@ static void put_json_ifaces(const Sonde__LimitReply *r, struct sonde_buf *b)
 		put_text(b, "mode", n->mode);
 		put_number(b, "gaps", n->gaps);
 		put_number(b, "gap_ns", n->gap_ns);
+		put_number(b, "fragments", n->fragments);
+		put_number(b, "crowded", n->crowded);
+		put_number(b, "contended", n->contended);
+		put_number(b, "skipped", n->skipped);
 		if (n->note[0])
 			put_text(b, "note", n->note);
 		sonde_buf_put_byte(b, '}');
@@ -315,7 +323,8 @@ int sonde_limit_print_list(const struct sonde_limit_answers *a, int format)
 		print_rules_table(a, &out);
 		if (a->first->n_interfaces) {
 			sonde_buf_put_byte(&out, '\n');
-			print_ifaces_table(a->first, &out);
+			sonde_limit_print_interfaces(a->first->interfaces, a->first->n_interfaces,
+						     &out);
 		}
 		sonde_buf_put_byte(&out, '\n');
 		put_summary(a->first, &out);

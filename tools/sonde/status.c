@@ -5,6 +5,7 @@
 #include "agent/core/clock.h"
 #include "exporters/json.h"
 #include "tools/sonde/commands.h"
+#include "tools/sonde/limit.h"
 #include "tools/sonde/link.h"
 #include "tools/sonde/status.h"
 #include "tools/sonde/text.h"
@@ -180,26 +181,13 @@ static void put_lease(const Sonde__LimitLease *lease, struct sonde_buf *out)
 
 static void print_limits(const Sonde__Status *s, struct sonde_buf *out)
 {
-	struct sonde_grid g;
-
 	if (!s->limit_rules && !s->n_limit_interfaces)
 		return;
 	sonde_buf_printf(out, "\nlimit        %u rules, %u of them only count", s->limit_rules,
 			 s->limit_muted);
 	put_lease(s->limit_lease, out);
 	sonde_buf_put_byte(out, '\n');
-	sonde_grid_init(&g, "INTERFACE >INDEX XDP >GAPS >GAP NOTE");
-	for (size_t i = 0; i < s->n_limit_interfaces; i++) {
-		const Sonde__LimitInterface *n = s->limit_interfaces[i];
-
-		sonde_grid_add_str(&g, n->name);
-		sonde_grid_add_u64(&g, n->ifindex);
-		sonde_grid_add_str(&g, n->mode);
-		sonde_grid_add_u64(&g, n->gaps);
-		sonde_grid_add_duration(&g, (double)n->gap_ns);
-		sonde_grid_add_str(&g, n->note[0] ? n->note : "-");
-	}
-	sonde_grid_print(&g, out);
+	sonde_limit_print_interfaces(s->limit_interfaces, s->n_limit_interfaces, out);
 }
 
 /* Errors quote what servers say. */
