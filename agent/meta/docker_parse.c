@@ -48,14 +48,6 @@ static int tell(struct sonde_slice id, struct sonde_slice name, struct sonde_sli
 	return 0;
 }
 
-static struct sonde_slice first_text(const json_t *array)
-{
-	const json_t *v = json_array_get(array, 0);
-
-	return json_is_string(v) ? sonde_slice_of(json_string_value(v), json_string_length(v))
-				 : SONDE_SLICE_EMPTY;
-}
-
 int sonde_docker_parse_list(struct sonde_slice body, sonde_workload_sink *sink, void *ctx)
 {
 	json_t *root = sonde_json_load(body), *item;
@@ -64,7 +56,8 @@ int sonde_docker_parse_list(struct sonde_slice body, sonde_workload_sink *sink, 
 
 	json_array_foreach(root, i, item)
 	{
-		if (tell(sonde_json_text(item, "Id"), first_text(json_object_get(item, "Names")),
+		if (tell(sonde_json_text(item, "Id"),
+			 sonde_json_slice(json_array_get(json_object_get(item, "Names"), 0)),
 			 sonde_json_text(item, "Image"), json_object_get(item, "Labels"), sink,
 			 ctx))
 			err = -EPROTO;

@@ -12,16 +12,20 @@
  */
 static inline json_t *sonde_json_load(struct sonde_slice text)
 {
-	/* Of a key that is given twice the last counts, as everywhere else. */
-	return text.len ? json_loadb((const char *)text.ptr, text.len, 0, NULL) : NULL;
+	/* Of a key that is given twice the last counts, as everywhere else. Any pod may have a NUL
+	 * in an annotation: that is no reason not to read the others. */
+	return text.len ? json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
+}
+
+/* A text up to a NUL in it; empty when V is none. */
+static inline struct sonde_slice sonde_json_slice(const json_t *v)
+{
+	return sonde_slice_str(json_string_value(v));
 }
 
 static inline struct sonde_slice sonde_json_text(const json_t *object, const char *key)
 {
-	const json_t *v = json_object_get(object, key);
-
-	return json_is_string(v) ? sonde_slice_of(json_string_value(v), json_string_length(v))
-				 : SONDE_SLICE_EMPTY;
+	return sonde_json_slice(json_object_get(object, key));
 }
 
 /* The members of OBJECT whose values are text, at most SONDE_WORKLOAD_LABELS. How many. */
@@ -38,7 +42,7 @@ static inline size_t sonde_json_labels(json_t *object, struct sonde_workload_lab
 		if (json_is_string(value))
 			out[n++] = (struct sonde_workload_label){
 				sonde_slice_str(key),
-				sonde_slice_of(json_string_value(value), json_string_length(value)),
+				sonde_json_slice(value),
 			};
 	}
 	return n;

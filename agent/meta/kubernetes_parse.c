@@ -150,7 +150,8 @@ int sonde_kubernetes_parse_list(struct sonde_slice body, sonde_workload_sink *si
 	if (!version.len || !copy(page.version, sizeof(page.version), version) ||
 	    !copy(page.next, sizeof(page.next), sonde_json_text(metadata, "continue")))
 		err = -EPROTO;
-	if (items && !json_is_array(items))
+	/* A list without items may have null for them. */
+	if (items && !json_is_array(items) && !json_is_null(items))
 		err = -EPROTO;
 	/* A pod that cannot be read does not keep the others from being told. */
 	json_array_foreach(err ? NULL : items, i, pod)

@@ -7,7 +7,10 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "tests/unit/guard.h"
 #include "tests/unit/meta/answers.h"
+
+#define N_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 #define ID  "3f4a5b6c7d8e9f00112233445566778899aabbccddeeff000102030405060708"
 #define ID2 "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -34,6 +37,9 @@ static const struct answer_case lists[] = {
 	  "3f4a5b6c7d8e||||prod/web-1|u-1|||io.kubernetes.pod.name=web-1;"
 	  "io.kubernetes.pod.namespace=prod;io.kubernetes.pod.uid=u-1;\n",
 	  0 },
+	/* What nobody reads may hold anything. */
+	{ "[{'Id':'" ID "','Names':['/a'],'Command':'sh -c \\u0000','Labels':{'n':'1\\u00002'}}]",
+	  "3f4a5b6c7d8e|a|||/||||n=1;\n", 0 },
 	/* One that cannot be read does not hide the next. */
 	{ "[{'Id':'../x'},{'Id':'" ID2 "','Names':['/db']}]", "0a1b2c3d4e5f|db|||/||||\n",
 	  -EPROTO },
@@ -145,22 +151,84 @@ static void event_tells_whose_names_may_be_new(void **state)
 	}
 }
 
-static void every_prefix_is_refused(void **state)
+/* A whole answer of each kind, for those that cut and change them. */
+static char *whole(size_t kind, struct sonde_slice *out)
 {
-	const char *whole = lists[1].body;
+	static const char *const texts[] = {
+		"[{'Id':'" ID "','Names':['/web'],'Image':'web:1.4','Labels':{'a':'1'}}]",
+		"{'Id':'" ID "','Name':'/web','Config':{'Image':'web:2','Labels':{'a':'1'}}}",
+		EVENT("container", "start", ID),
+	};
+
+	return answers_json(texts[kind], out);
+}
+
+static void read_all(void *ctx, const struct sonde_workload *facts)
+{
+	struct sonde_workload *w = sonde_workload_new(facts);
+
+	assert_non_null(w);
+	assert_true(sonde_docker_is_id(w->container_id));
+	assert_true(facts->n_labels <= SONDE_WORKLOAD_LABELS);
+	sonde_workload_put(w);
+	++*(size_t *)ctx;
+}
+
+/* Reads BYTES as each of the kinds; whether one of them took it for a whole answer. */
+static bool read_as_any(struct sonde_slice bytes)
+{
+	char id[SONDE_CONTAINER_MAX] = "old";
+	size_t listed = 0, inspected = 0;
+	int list = sonde_docker_parse_list(bytes, read_all, &listed);
+	int inspect = sonde_docker_parse_inspect(bytes, read_all, &inspected);
+	int event = sonde_docker_parse_event(bytes, id);
+
+	assert_true(list == 0 || list == -EPROTO);
+	assert_int_equal(inspect, inspected ? 0 : -EPROTO);
+	assert_true(event == 0 || event == -ENOENT || event == -EPROTO);
+	assert_true(event ? !strcmp(id, "old") : sonde_docker_is_id(sonde_slice_str(id)));
+	return !list || !inspect || event != -EPROTO;
+}
+
+static void every_proper_prefix_is_refused(void **state)
+{
+	struct guard g = guard_new(4096);
 
 	(void)state;
-	for (size_t n = 0; n < strlen(whole); n++) {
-		char *text = strndup(whole, n);
-		struct answers_note note = { .text = "" };
+	for (size_t kind = 0; kind < 3; kind++) {
 		struct sonde_slice body;
-		char *bytes = answers_json(text, &body);
+		char *bytes = whole(kind, &body);
 
-		assert_int_equal(sonde_docker_parse_list(body, answers_sink, &note), -EPROTO);
-		assert_int_equal(note.len, 0);
+		for (size_t n = 0; n < body.len; n++)
+			assert_false(read_as_any(guard_put(&g, sonde_slice_sub(body, 0, n))));
+		assert_true(read_as_any(guard_put(&g, body)));
 		free(bytes);
-		free(text);
 	}
+	guard_free(&g);
+}
+
+static void mutants_are_read_within_their_bounds(void **state)
+{
+	static const uint8_t values[] = {
+		'\0', '"', '\\', '{', '}', '[', ',', ':', '0', 0x80, 0xff
+	};
+	struct guard g = guard_new(4096);
+
+	(void)state;
+	for (size_t kind = 0; kind < 3; kind++) {
+		struct sonde_slice body;
+		char *bytes = whole(kind, &body);
+
+		for (size_t at = 0; at < body.len; at++)
+			for (size_t v = 0; v < N_OF(values); v++) {
+				struct sonde_slice mutant = guard_put(&g, body);
+
+				g.room[g.cap - mutant.len + at] = values[v];
+				read_as_any(mutant);
+			}
+		free(bytes);
+	}
+	guard_free(&g);
 }
 
 static void ids_are_12_to_64_lower_case_hex_digits(void **state)
@@ -193,7 +261,8 @@ int main(void)
 		cmocka_unit_test(inspect_tells_the_container),
 		cmocka_unit_test(labels_beyond_the_bound_are_left_out),
 		cmocka_unit_test(event_tells_whose_names_may_be_new),
-		cmocka_unit_test(every_prefix_is_refused),
+		cmocka_unit_test(every_proper_prefix_is_refused),
+		cmocka_unit_test(mutants_are_read_within_their_bounds),
 		cmocka_unit_test(ids_are_12_to_64_lower_case_hex_digits),
 	};
 
