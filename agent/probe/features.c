@@ -8,6 +8,8 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "agent/probe/kernel_types.h"
+
 enum how {
 	BY_PROGRAM = 0,	   /* a program of type `type` loads */
 	BY_MAP = 1,	   /* a map of type `type` can be made */
@@ -78,20 +80,13 @@ static const struct bpf_insn nothing[] = {
 	{ .code = BPF_JMP | BPF_EXIT },
 };
 
-/* There are kernels that have an iterator and still refuse it. */
 static int probe_iterator(const char *target)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
-	int id = libbpf_find_vmlinux_btf_id(target, BPF_TRACE_ITER), fd;
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = btf && sonde_kernel_types_iterator(btf, target);
 
-	if (id <= 0)
-		return 0;
-	opts.attach_btf_id = (uint32_t)id;
-	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "sonde_doctor", "GPL", nothing,
-			   sizeof(nothing) / sizeof(nothing[0]), &opts);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	btf__free(btf);
+	return found;
 }
 
 static int probe_fentry(const char *function)

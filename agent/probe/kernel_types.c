@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/probe/kernel_types.h"
 
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <bpf/btf.h>
+#include <unistd.h>
 
 #define PREFIX "SKB_DROP_REASON_"
 
@@ -49,6 +51,28 @@ static void read_reasons(const struct btf *btf, struct sonde_kernel_types *out)
 		name_reason(out, btf__name_by_offset(btf, e[i].name_off), e[i].val);
 }
 
+bool sonde_kernel_types_iterator(const struct btf *btf, const char *target)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_ITER);
+	char function[64];
+	int id, fd;
+
+	snprintf(function, sizeof(function), "bpf_iter_%s", target);
+	id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
+	if (id < 0)
+		return false;
+	opts.attach_btf_id = (__u32)id;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "sonde_try", "GPL", nothing,
+			   sizeof(nothing) / sizeof(nothing[0]), &opts);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 void sonde_kernel_types_read(struct sonde_kernel_types *out)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -61,6 +85,8 @@ void sonde_kernel_types_read(struct sonde_kernel_types *out)
 	arguments = count_arguments(btf, "kfree_skb");
 	out->drop_reason = arguments >= 3;
 	out->drop_socket = arguments >= 4;
+	out->map_iterators = sonde_kernel_types_iterator(btf, "bpf_map_elem");
+	out->storage_iterators = sonde_kernel_types_iterator(btf, "bpf_sk_storage_map");
 	read_reasons(btf, out);
 	btf__free(btf);
 }

@@ -17,8 +17,9 @@ enum { LOG_BYTES = 512, WALK_RING_BYTES = 1 << 20 };
 
 /*
  * Programs that the daemon can do without, and what it then goes without. libbpf cannot ask what a
- * kernel lets an iterator or a tracing program call, so each is simply tried. Those with a stand-in
- * come before it: that one is tried when they were refused.
+ * kernel lets an iterator or a tracing program call, so each is simply tried, and the whole object
+ * once more without the one that was refused; what can be asked is asked before, for the verifier
+ * takes its time. Those with a stand-in come before it: that one is tried when they were refused.
  */
 static const struct {
 	const char *name, *missing, *stand_in;
@@ -114,6 +115,28 @@ static bool is_wanted(const struct sonde_probe *p, size_t which)
 	return !stands_in && !p->missing[which];
 }
 
+/* Known beforehand not to work: no need to try. */
+static void give_up(struct sonde_probe *p, const char *name)
+{
+	size_t i = index_of(name);
+
+	p->missing[i] = optional[i].missing;
+}
+
+static void give_up_refused(struct sonde_probe *p)
+{
+	const struct sonde_kernel_types *t = &p->types;
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program (prog, p->skel->obj) {
+		const char *section = bpf_program__section_name(prog);
+
+		if ((!t->map_iterators && strcmp(section, "iter/bpf_map_elem") == 0) ||
+		    (!t->storage_iterators && strcmp(section, "iter/bpf_sk_storage_map") == 0))
+			give_up(p, bpf_program__name(prog));
+	}
+}
+
 /* One try at loading, without the programs that are known to be missing. */
 static int load(struct sonde_probe *p, const struct sonde_config *config)
 {
@@ -123,6 +146,7 @@ static int load(struct sonde_probe *p, const struct sonde_config *config)
 	p->skel = sonde_bpf__open();
 	if (!p->skel)
 		return -errno;
+	give_up_refused(p);
 	set_knobs(&p->skel->rodata->sonde_knobs, config, &p->types);
 	bpf_map__set_max_entries(p->skel->maps.sonde_ring, config->capture.ring_bytes);
 	if (is_wanted(p, index_of("sonde_udp_walk")) || is_wanted(p, index_of("sonde_drop_walk")))
@@ -138,14 +162,6 @@ static int load(struct sonde_probe *p, const struct sonde_config *config)
 		p->skel = NULL;
 	}
 	return err;
-}
-
-/* Known beforehand not to work: no need to try. */
-static void give_up(struct sonde_probe *p, const char *name)
-{
-	size_t i = index_of(name);
-
-	p->missing[i] = optional[i].missing;
 }
 
 /* Whether libbpf's complaint is about an optional program; that one is then left out. */
