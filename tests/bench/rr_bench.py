@@ -2,7 +2,7 @@
 """B2: what the hooks add to a request and its answer, client and server in one pinned thread."""
 
 from agent import Sonded
-from measure import Switch, compare
+from measure import Switch, ask, compare
 
 WINDOW, CHURN = 2000, 300
 
@@ -15,14 +15,7 @@ class Loop:
 
     def ask(self, command, n):
         """Nanoseconds for each of N."""
-        before = len(self.process.lines)
-        self.process.popen.stdin.write(f"{command} {n}\n".encode())
-        self.process.popen.stdin.flush()
-        with self.process.changed:
-            while len(self.process.lines) == before:
-                if not self.process.changed.wait(30):
-                    raise AssertionError(self.process.describe())
-        return int(self.process.lines[-1]) / n
+        return ask(self.process, f"{command} {n}") / n
 
 
 def run(bed, report, blocks):

@@ -20,7 +20,7 @@ build=(
 tests=(
 	libcmocka-dev libclang-rt-14-dev lld liburing-dev valgrind
 	nginx-light wrk apache2-utils nghttp2-client curl openssl
-	ethtool iproute2 procps nftables redis-server
+	ethtool iproute2 iptables procps nftables redis-server
 	podman runc containerd docker.io
 	qemu-system-x86 busybox-static cpio zstd xz-utils
 	clang-format clang-tidy
