@@ -67,7 +67,6 @@ static void follow_prepare(struct talk *t, struct talk_request *out)
 		 "filters=%%7B%%22type%%22%%3A%%5B%%22container%%22%%5D%%7D",
 		 (unsigned long long)s->since_s);
 	out->line = on_event;
-	sonde_metadata_set_following(s, true);
 }
 
 static int follow_done(struct talk *t, int status, struct sonde_slice body, const char **why)

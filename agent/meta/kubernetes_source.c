@@ -74,7 +74,6 @@ static void prepare(struct talk *t, struct talk_request *out)
 		out->line = on_event;
 		out->timeout_s = WATCH_S + WATCH_GRACE_S;
 		s->watched_ns = sonde_clock_mono_ns();
-		sonde_metadata_set_following(s, true);
 	} else {
 		sonde_buf_put_str(&b, "&limit=");
 		sonde_buf_put_u64(&b, PAGE_PODS);

@@ -21,7 +21,7 @@ struct talk;
 
 struct talk_request {
 	char url[SONDE_TRANSFER_URL_MAX];
-	long timeout_s;
+	long timeout_s; /* of the whole; 0: none */
 	sonde_transfer_line *line;
 };
 
@@ -40,7 +40,8 @@ struct talk {
 	const struct talk_ops *ops;
 	uint32_t number;
 	enum talk_state state;
-	uint64_t until_ns;     /* ASKED: the end of patience; RESTING: of the rest */
+	uint64_t until_ns;     /* ASKED, RUNNING: the end of patience; RESTING: of the rest */
+	uint64_t begun_ns;     /* RUNNING: since when the stream is one; 0 not yet */
 	unsigned int failures; /* in a row */
 	struct sonde_transfer transfer;
 };
@@ -107,7 +108,8 @@ struct sonde_source_status *sonde_metadata_status_of(struct source *s);
 
 /* ---- talk.c ---- */
 
-/* Does what is due at NOW_NS; when it must be called again, if nothing else happens before. */
+/* Does what is due at NOW_NS, and takes note of a stream that has begun; when it must be called
+ * again, if nothing else happens before. */
 uint64_t sonde_talk_step(struct talk *t, uint64_t now_ns);
 void sonde_talk_connected(struct talk *t, const struct sonde_metadata_connection *c,
 			  uint64_t now_ns);

@@ -13,6 +13,8 @@
 #include "agent/core/clock.h"
 
 #define PATIENCE_NS (10 * SONDE_NS_PER_SEC) /* with the broker */
+#define BEGIN_NS    (30 * SONDE_NS_PER_SEC) /* for a stream to begin in */
+#define STEADY_NS   (10 * SONDE_NS_PER_SEC) /* one that lasted so long was no failure */
 #define REST_MIN_NS SONDE_NS_PER_SEC
 #define REST_MAX_NS (60 * SONDE_NS_PER_SEC)
 
@@ -77,10 +79,26 @@ static void fail(struct talk *t, int err, const char *what, const char *why, uin
 	t->ops->failed(t, err);
 }
 
+/* A stream says nothing for as long as there are no news, but its head comes at once. */
+static void note_beginning(struct talk *t, uint64_t now_ns)
+{
+	if (t->begun_ns || !t->transfer.options.line ||
+	    sonde_transfer_status(&t->transfer) != HTTP_OK)
+		return;
+	t->begun_ns = now_ns;
+	t->until_ns = UINT64_MAX;
+	sonde_metadata_set_following(t->source, true);
+	note_success(t);
+}
+
 uint64_t sonde_talk_step(struct talk *t, uint64_t now_ns)
 {
+	if (t->state == TALK_RUNNING)
+		note_beginning(t, now_ns);
 	if (t->state == TALK_ASKED && now_ns >= t->until_ns)
 		fail(t, -ETIMEDOUT, "connect", "the broker does not answer", now_ns);
+	if (t->state == TALK_RUNNING && now_ns >= t->until_ns)
+		fail(t, -ETIMEDOUT, "", "the stream does not begin", now_ns);
 	if (t->state == TALK_RESTING && now_ns >= t->until_ns)
 		t->state = TALK_IDLE;
 	if (t->state == TALK_IDLE && t->ops->wants(t)) {
@@ -89,7 +107,7 @@ uint64_t sonde_talk_step(struct talk *t, uint64_t now_ns)
 		t->state = TALK_ASKED;
 		t->until_ns = now_ns + PATIENCE_NS;
 	}
-	return t->state == TALK_ASKED || t->state == TALK_RESTING ? t->until_ns : UINT64_MAX;
+	return t->state == TALK_IDLE ? UINT64_MAX : t->until_ns;
 }
 
 /* What the memory file FD holds, at most MAX bytes. Empty: none, or too much. */
@@ -113,54 +131,64 @@ static struct sonde_slice trim_lines(struct sonde_slice s)
 	return sonde_slice_trim(s);
 }
 
-static int start(struct talk *t, const struct sonde_metadata_connection *c)
+static int start(struct talk *t, int socket, struct sonde_slice token, struct sonde_slice ca)
 {
-	bool docker = t->number < SONDE_METADATA_KUBERNETES;
+	struct sonde_metadata *m = t->source->metadata;
 	struct talk_request request = { .timeout_s = 0 };
-	struct sonde_transfer_options o = { .url = request.url,
-					    .socket = docker ? c->fds[0] : -1,
-					    .ctx = t };
-	uint8_t *token = NULL, *ca = NULL;
-	size_t token_len = 0;
-	int err;
+	struct sonde_transfer_options o = {
+		.url = request.url, .socket = socket, .token = token, .ca_pem = ca, .ctx = t
+	};
 
 	t->ops->prepare(t, &request);
 	o.timeout_s = request.timeout_s;
 	o.line = request.line;
-	if (!docker) {
-		o.token = read_all(c->fds[0], SONDE_METADATA_TOKEN_MAX, &token);
-		token_len = o.token.len;
-		o.token = trim_lines(o.token);
-		o.ca_pem = read_all(c->fds[1], SONDE_METADATA_CA_MAX, &ca);
-		/* A token is for the server alone. */
-		if (!sonde_slice_starts(sonde_slice_str(request.url), SONDE_SLICE_LIT("https://")))
-			o.token = SONDE_SLICE_EMPTY;
-	}
-	err = sonde_transfer_start(&t->transfer, t->source->metadata->curl,
-				   t->source->metadata->multi, &o);
-	if (token)
-		explicit_bzero(token, token_len);
-	free(token);
-	free(ca);
-	return err;
+	/* A token is for the server alone. */
+	if (!sonde_slice_starts(sonde_slice_str(request.url), SONDE_SLICE_LIT("https://")))
+		o.token = SONDE_SLICE_EMPTY;
+	return sonde_transfer_start(&t->transfer, m->curl, m->multi, &o);
 }
 
-/* What start() has not handed to the transfer. */
-static void close_rest(const struct talk *t, const struct sonde_metadata_connection *c)
+/*
+ * The token's and the CA's file are read, not kept. One that is configured and holds nothing, as
+ * while somebody writes it, is not as if it were not there: nobody is asked without a token that
+ * should have one, nor is a server trusted on the word of the system's CAs instead.
+ */
+static int start_kubernetes(struct talk *t, const struct sonde_metadata_connection *c,
+			    const char **why)
 {
-	for (int i = t && t->number < SONDE_METADATA_KUBERNETES; i < SONDE_METADATA_FDS; i++)
+	uint8_t *token_bytes, *ca_bytes;
+	struct sonde_slice token = read_all(c->fds[0], SONDE_METADATA_TOKEN_MAX, &token_bytes);
+	struct sonde_slice ca = read_all(c->fds[1], SONDE_METADATA_CA_MAX, &ca_bytes);
+	struct sonde_slice trimmed = trim_lines(token);
+	int err = -EINVAL;
+
+	if (c->fds[0] >= 0 && !trimmed.len)
+		*why = "the token file is empty";
+	else if (c->fds[1] >= 0 && !trim_lines(ca).len)
+		*why = "the CA file is empty";
+	else
+		err = start(t, -1, trimmed, ca);
+	if (token.len)
+		explicit_bzero(token_bytes, token.len);
+	free(token_bytes);
+	free(ca_bytes);
+	for (int i = 0; i < SONDE_METADATA_FDS; i++)
 		if (c->fds[i] >= 0)
 			close(c->fds[i]);
+	return err;
 }
 
 void sonde_talk_connected(struct talk *t, const struct sonde_metadata_connection *c,
 			  uint64_t now_ns)
 {
+	const char *why = "";
 	int err = c->error;
 
 	/* An answer that nobody waits for any more. */
 	if (t->state != TALK_ASKED) {
-		close_rest(NULL, c);
+		for (int i = 0; i < SONDE_METADATA_FDS; i++)
+			if (c->fds[i] >= 0)
+				close(c->fds[i]);
 		return;
 	}
 	pthread_mutex_lock(&t->source->metadata->lock);
@@ -168,11 +196,14 @@ void sonde_talk_connected(struct talk *t, const struct sonde_metadata_connection
 	pthread_mutex_unlock(&t->source->metadata->lock);
 	if (!err) {
 		t->state = TALK_RUNNING;
-		err = start(t, c);
-		close_rest(t, c);
+		t->begun_ns = 0;
+		err = t->number == SONDE_METADATA_KUBERNETES
+			      ? start_kubernetes(t, c, &why)
+			      : start(t, c->fds[0], SONDE_SLICE_EMPTY, SONDE_SLICE_EMPTY);
+		t->until_ns = t->transfer.options.line ? now_ns + BEGIN_NS : UINT64_MAX;
 	}
 	if (err)
-		fail(t, err, "connect", "", now_ns);
+		fail(t, err, "connect", why, now_ns);
 }
 
 void sonde_talk_ended(struct talk *t, CURLcode result, uint64_t now_ns)
@@ -187,6 +218,8 @@ void sonde_talk_ended(struct talk *t, CURLcode result, uint64_t now_ns)
 		snprintf(text, sizeof(text), "HTTP status %d", status);
 		why = text;
 	}
+	if (err && t->begun_ns && now_ns - t->begun_ns >= STEADY_NS)
+		t->failures = 0;
 	if (err) {
 		fail(t, err, "", why, now_ns);
 		return;

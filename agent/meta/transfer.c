@@ -10,12 +10,13 @@
 
 enum { CONNECT_TIMEOUT_S = 10, HTTP_OK = 200 };
 
-static long status_of(const struct sonde_transfer *t)
+int sonde_transfer_status(const struct sonde_transfer *t)
 {
 	long status = 0;
 
-	t->curl->easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
+	if (t->easy)
+		t->curl->easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
 }
 
 /* Hands out the whole lines of the buffer and keeps the rest. */
@@ -50,7 +51,7 @@ static size_t on_bytes(char *ptr, size_t size, size_t n, void *ctx)
 		return 0;
 	}
 	/* What comes with another status is no stream but says why there is none. */
-	if (t->options.line && status_of(t) == HTTP_OK)
+	if (t->options.line && sonde_transfer_status(t) == HTTP_OK)
 		t->line_error = take_lines(t);
 	return t->line_error ? 0 : len;
 }
@@ -119,6 +120,8 @@ static void use_ca(struct sonde_transfer *t, struct sonde_slice pem)
 	struct curl_blob blob = { (void *)(uintptr_t)pem.ptr, pem.len, CURL_BLOB_COPY };
 
 	t->curl->easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &blob);
+	/* Otherwise the system's would be trusted beside them. */
+	t->curl->easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
 }
 
 static void set_common(struct sonde_transfer *t, const struct sonde_transfer_options *o)
@@ -193,7 +196,7 @@ int sonde_transfer_result(struct sonde_transfer *t, CURLcode result, const char 
 		*why = t->error[0] ? t->error : t->curl->easy_strerror(result);
 		return -EIO;
 	}
-	return (int)status_of(t);
+	return sonde_transfer_status(t);
 }
 
 void sonde_transfer_end(struct sonde_transfer *t)

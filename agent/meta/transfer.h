@@ -48,6 +48,8 @@ struct sonde_transfer {
  * the socket is taken over in any case. T is zeroed, or ended. */
 int sonde_transfer_start(struct sonde_transfer *t, const struct sonde_curl *curl, CURLM *multi,
 			 const struct sonde_transfer_options *options);
+/* The HTTP status that the server has begun to answer with, 0 before that. */
+int sonde_transfer_status(const struct sonde_transfer *t);
 /* Of one that has ended with RESULT: the HTTP status, or a negative errno with one line in *WHY,
  * which is valid until the next start. The body is sonde_buf_slice(&t->body). */
 int sonde_transfer_result(struct sonde_transfer *t, CURLcode result, const char **why);
