@@ -32,7 +32,7 @@ UNIT_SRC  := $(wildcard tests/unit/*_test.c tests/unit/*/*_test.c)
 BPFT_SRC  := $(wildcard tests/bpf/*_test.c)
 FUZZ_SRC  := $(wildcard tests/fuzz/*_fuzz.c)
 BENCH_SRC := $(wildcard tests/bench/*_bench.c)
-HELPER_SRC := $(wildcard tests/e2e/servers/*.c)
+HELPER_SRC := $(filter-out %.bpf.c,$(wildcard tests/e2e/servers/*.c))
 
 GEN       := $(BUILD)/gen
 PB_C      := $(PROTO_SRC:%.proto=$(GEN)/%.pb-c.c)
@@ -168,7 +168,7 @@ $(BENCH_BIN): $(BUILD)/%: $(BUILD)/obj/%.o $(LIB)
 $(HELPER_BIN): $(BUILD)/%: $(BUILD)/obj/%.o
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -luring -lpthread
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -luring -lbpf -lpthread
 
 # Fuzz targets carry their own sanitised build of the pure rooms.
 FUZZ_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -4,15 +4,14 @@
 The same policy three times: Sonde's rule (XDP), an nftables meter at its earliest hook, an iptables
 hashlimit in the raw table. Sonde against each of the others in pairs. What a limiter lets pass is
 dropped a little further on, at the same place for all, so that a flood costs what holding it back
-costs, and no answer. Packets are made by the kernel (flood_bench.c) on one CPU, which also handles
+costs, and no answer. Packets are made by the kernel (gun.c) on one CPU, which also handles
 them: making them is part of every figure, and is told.
 """
 
-from limits import PORT, Limited, Node
-from measure import ask, compare
+from limits import PORT, Gun, Limited, Node
+from measure import compare
 
 WINDOW = 150_000  # packets
-DESTINATION = "198.19.0.1"
 SINK = """
 table inet sink {
   chain c { type filter hook prerouting priority -250; iifname lim0 udp dport %d counter drop; }
@@ -36,28 +35,6 @@ HASHLIMIT = ["-t", "raw", "-A", "PREROUTING", "-i", "lim0", "-p", "udp", "--dpor
 LOADS = [("one_source", "one source, far beyond its rate", 1),
          ("sources_32k", "32k sources, all beyond it", 32768),
          ("sources_16m", "every packet a new source", 1 << 24)]
-
-
-class Generator:
-    """flood_bench in the peer's namespace."""
-
-    def __init__(self, bed, node):
-        source = bed.build.parent / "tests/bench/generator.bpf.c"
-        target = bed.dir / "generator.o"
-        bed.run(["clang", "-target", "bpf", "-O2", "-g", "-I", include_dir(bed), "-c", source,
-                 "-o", target])
-        self.process = bed.start(
-            ["taskset", "-c", "1", bed.build / "tests/bench/flood_bench", target, "peer0",
-             node.mac, DESTINATION], ns=node.peer, ready="^ready")
-
-    def flood(self, n, sources):
-        """Packets/s."""
-        return n * 1e9 / ask(self.process, f"flood {n} {sources}", 60)
-
-
-def include_dir(bed):
-    """Where <asm/types.h> is, which Debian keeps by architecture."""
-    return f"/usr/include/{bed.run(['gcc', '-print-multiarch']).strip()}"
 
 
 class Limiters:
@@ -104,20 +81,23 @@ class Limiters:
         self.agent.limit("rm", "flood")
 
 
+def pps(gun, sources):
+    return WINDOW * 1e9 / gun.fire(WINDOW, sources)
+
+
 def add_rows(bed, report, blocks):
     node = Node(bed)
-    node.run("ethtool", "-K", node.iface, "gro", "on")
     node.nft(SINK)
     agent = Limited(node, "  breaker: {percent: 0}\n")
-    generator, limiters = Generator(bed, node), Limiters(agent, node)
+    gun, limiters = Gun(node), Limiters(agent, node)
     limiters.use("drop")
-    generator.flood(WINDOW, 1)
+    pps(gun, 1)
     report.add("drop_pps", "packets/s that one nftables rule drops, at the earliest",
-               generator.flood(WINDOW, 1))
+               pps(gun, 1))
     for key, text, sources in LOADS:
         report.note(text)
         for other in ("nft", "hashlimit"):
-            result = compare(lambda n=sources: {"pps": generator.flood(WINDOW, n)},
+            result = compare(lambda n=sources: {"pps": pps(gun, n)},
                              lambda o=other: limiters.use(o), lambda: limiters.use("sonde"),
                              blocks or 10, "pps")
             gain = tuple(1 + x / 100 for x in result.relative("pps"))

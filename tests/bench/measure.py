@@ -98,18 +98,6 @@ def compare(window, off, on, blocks, judged_by, progress=None):
     return result
 
 
-def ask(process, line, seconds=30):
-    """Writes LINE to a helper and returns the number that it answers."""
-    before = len(process.lines)
-    process.popen.stdin.write(f"{line}\n".encode())
-    process.popen.stdin.flush()
-    with process.changed:
-        while len(process.lines) == before:
-            if not process.changed.wait(seconds):
-                raise AssertionError(process.describe())
-    return int(process.lines[-1])
-
-
 # ---- the machine ----
 
 

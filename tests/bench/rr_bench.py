@@ -2,7 +2,7 @@
 """B2: what the hooks add to a request and its answer, client and server in one pinned thread."""
 
 from agent import Sonded
-from measure import Switch, ask, compare
+from measure import Switch, compare
 
 WINDOW, CHURN = 2000, 300
 
@@ -15,7 +15,7 @@ class Loop:
 
     def ask(self, command, n):
         """Nanoseconds for each of N."""
-        return ask(self.process, f"{command} {n}") / n
+        return self.process.ask(f"{command} {n}") / n
 
 
 def run(bed, report, blocks):

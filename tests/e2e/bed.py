@@ -93,6 +93,17 @@ class Process:
     def pid(self):
         return self.popen.pid
 
+    def ask(self, line, seconds=30):
+        """Writes LINE to it and returns the number that it answers."""
+        before = len(self.lines)
+        self.popen.stdin.write(f"{line}\n".encode())
+        self.popen.stdin.flush()
+        with self.changed:
+            while len(self.lines) == before:
+                if not self.changed.wait(seconds):
+                    raise AssertionError(self.describe())
+        return int(self.lines[-1])
+
     def wait_line(self, pattern, seconds=10, errors=False):
         """Waits for a line that matches PATTERN, and returns the match."""
         deadline, seen = time.monotonic() + seconds, 0

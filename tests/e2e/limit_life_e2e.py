@@ -25,11 +25,11 @@ char _license[] __attribute__((section("license"), used)) = "GPL";
 """
 
 
-def passes(node, n=200, source="198.19.7.7"):
+def passes(node, n=200, source="198.19.7.7", port=PORT):
     """How many of N packets come through."""
     name = f"c{time.monotonic_ns()}"
-    node.count(name, f"udp dport {PORT} ip saddr {source}")
-    equal(node.send(source, "-n", n, "-r", 20000)["sent"], n, "sent")
+    node.count(name, f"udp dport {port} ip saddr {source}")
+    equal(node.send(source, "-n", n, "-r", 20000, port=port)["sent"], n, "sent")
     return node.counted(name)
 
 
@@ -226,6 +226,34 @@ def generics(agent, tap, node):
         equal(on_loopback(), False, "XDP")
 
 
+def full_house(agent, tap, node):
+    """1,024 rules on 64 interfaces; the last one holds as the first does."""
+    ifaces = [node.iface] + [f"full{i}" for i in range(1, 64)]
+    for name in ifaces[1:]:
+        node.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p")
+    rules = [f"    - {{name: r{i}, iface: {ifaces[(i + 1) % 64]}, rate: 10/s, burst: 1, "
+             f"dport: {PORT - 1023 + i}, trial: false}}\n" for i in range(1024)]
+    text = CALM + "  rules:\n" + "".join(rules)
+    with tap.case("1,024 rules on 64 interfaces are watched, and the last one holds"):
+        restarted(agent, text)
+        listed = agent.rules()
+        equal(len(listed["rules"]), 1024, "rules")
+        wait_for("all interfaces", lambda: [i["mode"] for i in agent.rules()["interfaces"]] ==
+                 ["native"] * 64, 20)
+        assert passes(node) <= 3, "packets"
+        equal(passes(node, port=PORT + 1), 200, "packets of another port")
+    with tap.case("one rule more is refused, and one interface more"):
+        _out, err = agent.limit("add", "more", "--iface", node.iface, *TIGHT, code=2)
+        assert "1024" in err or "1,024" in err, err
+        node.run("ip", "link", "add", "full64", "type", "veth", "peer", "name", "full64p")
+        restarted(agent, CALM + "  rules:\n" + "".join(rules[:64]))
+        _out, err = agent.limit("add", "more", "--iface", "full64", *TIGHT, code=2)
+        assert "64" in err, err
+    for name in [*ifaces[1:], "full64"]:
+        node.run("ip", "link", "del", name)
+    restarted(agent, CALM)
+
+
 def foreign(agent, tap, node):
     source = agent.dir / "foreign.c"
     source.write_text(FOREIGN)
@@ -310,7 +338,7 @@ def body(tap):
     with Bed(build_dir()) as bed:
         node = Node(bed)
         agent = Limited(node)
-        for part in (trials, leases, restarts, breaker, interfaces, generics, foreign, people, reloads):
+        for part in (trials, leases, restarts, breaker, interfaces, generics, full_house, foreign, people, reloads):
             part(agent, tap, node)
         with tap.case("without rules the daemon ends without a trace"):
             agent.stop()

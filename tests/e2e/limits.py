@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import scrape
 from agent import Sonded
@@ -133,8 +134,19 @@ class Node:
             time.sleep(0.3)  # longer than a busy machine leaves packets lying
         return now
 
-    def counter(self, name):
-        text = self.run("nft", "-j", "list", "counter", "inet", "t", name)
+    def count_and_drop(self, name, match):
+        """The same at the earliest place behind XDP, where what is counted also ends."""
+        self.nft(f"table netdev {name} {{ counter {name} {{ }}; chain c {{ type filter hook ingress "
+                 f"device {self.iface} priority 0; {match} counter name {name} drop; }}; }}")
+
+    def dropped(self, name):
+        """What count_and_drop() has counted; it counts no more."""
+        packets = self.counter(name, f"netdev {name}")
+        self.nft(f"delete table netdev {name}")
+        return packets
+
+    def counter(self, name, table="inet t"):
+        text = self.run("nft", "-j", "list", "counter", *table.split(), name)
         return next(row["counter"]["packets"] for row in json.loads(text)["nftables"]
                     if "counter" in row)
 
@@ -149,6 +161,25 @@ class Node:
         """What `ip` says of XDP on the interface: "" when there is none."""
         found = re.search(r"xdp\S*", self.run("ip", "-d", "link", "show", self.iface))
         return found[0] if found else ""
+
+
+class Gun:
+    """Millions of packets/s out of the peer's end, by 10.0.0.0 and up; see gun.c."""
+
+    def __init__(self, node):
+        bed, source = node.bed, Path(__file__).parent / "servers/gun.bpf.c"
+        target = bed.dir / "gun.o"
+        machine = bed.run(["gcc", "-print-multiarch"]).strip()
+        bed.run(["clang", "-target", "bpf", "-O2", "-g", "-I", f"/usr/include/{machine}", "-c",
+                 source, "-o", target])
+        # Frames are taken by an end that runs NAPI, with XDP or without.
+        node.run("ethtool", "-K", node.iface, "gro", "on")
+        self.process = bed.start(["taskset", "-c", "1", bed.helper("gun"), target, "peer0",
+                                  node.mac, node.ip], ns=node.peer, ready="^ready")
+
+    def fire(self, n, sources, port=PORT):
+        """Nanoseconds that N packets took."""
+        return self.process.ask(f"fire {n} {sources} {port}", 60)
 
 
 class Flood:

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * flood_bench - sends packets faster than a socket can, for limiters to be held against.
+ * gun - sends packets faster than a socket can, for limiters to be held against.
  *
- *   flood_bench OBJECT IFACE DST_MAC DESTINATION
+ *   gun OBJECT IFACE DST_MAC DESTINATION
  *
- * OBJECT is generator.bpf.c compiled; it is run over live frames (BPF_PROG_TEST_RUN), which go out
+ * OBJECT is gun.bpf.c compiled; it is run over live frames (BPF_PROG_TEST_RUN, 5.18), which go out
  * of IFACE, a veth, in batches that its peer's NAPI handles on the same CPU before the next one is
  * made. So nothing is lost on the way and the time for N packets is that of making and handling
- * them. Command on stdin, the answer is nanoseconds:
+ * them. UDP of 60 bytes; command on stdin, the answer is nanoseconds:
  *
- *   flood N SOURCES   N packets; SOURCES, a power of two, from 10.0.0.0 on, take turns
+ *   fire N SOURCES PORT   N packets; SOURCES, a power of two, from 10.0.0.0 on, take turns
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -31,8 +31,6 @@ struct frame {
 	struct udphdr udp;
 	char payload[18];
 } __attribute__((packed));
-
-enum { PORT = 7009 }; /* as in tests/e2e/limits.py */
 
 static uint64_t now_ns(void)
 {
@@ -69,12 +67,11 @@ static void make_frame(struct frame *f, const char *mac, const char *destination
 	f->ip.protocol = IPPROTO_UDP;
 	f->ip.tot_len = htons(sizeof(*f) - sizeof(f->ether));
 	f->ip.check = checksum(&f->ip, sizeof(f->ip));
-	f->udp.dest = htons(PORT);
 	f->udp.len = htons(sizeof(f->udp) + sizeof(f->payload));
 }
 
-static uint64_t flood(int program, int map, uint32_t ifindex, struct frame *f, uint32_t n,
-		      uint32_t sources)
+static uint64_t fire(int program, int map, uint32_t ifindex, struct frame *f, uint32_t n,
+		     uint32_t sources)
 {
 	struct xdp_md md = { .data_end = sizeof(*f), .ingress_ifindex = ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f, .data_size_in = sizeof(*f),
@@ -95,13 +92,13 @@ int main(int argc, char **argv)
 {
 	struct bpf_object *object;
 	struct bpf_program *program;
-	uint32_t ifindex, n, sources;
+	uint32_t ifindex, n, sources, port;
 	struct frame f;
 	char line[64];
 	int map;
 
 	if (argc != 5)
-		errx(2, "usage: flood_bench OBJECT IFACE DST_MAC DESTINATION");
+		errx(2, "usage: gun OBJECT IFACE DST_MAC DESTINATION");
 	ifindex = if_nametoindex(argv[2]);
 	if (!ifindex)
 		err(1, "%s", argv[2]);
@@ -109,15 +106,16 @@ int main(int argc, char **argv)
 	object = bpf_object__open(argv[1]);
 	if (!object || bpf_object__load(object))
 		errx(1, "%s: cannot be loaded", argv[1]);
-	program = bpf_object__find_program_by_name(object, "generate");
-	map = bpf_object__find_map_fd_by_name(object, "generator");
+	program = bpf_object__find_program_by_name(object, "fire");
+	map = bpf_object__find_map_fd_by_name(object, "gun");
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		if (sscanf(line, "flood %u %u", &n, &sources) != 2)
+		if (sscanf(line, "fire %u %u %u", &n, &sources, &port) != 3)
 			errx(2, "%s: no command", line);
-		printf("%llu\n", (unsigned long long)flood(bpf_program__fd(program), map, ifindex,
-							   &f, n, sources));
+		f.udp.dest = htons((uint16_t)port);
+		printf("%llu\n", (unsigned long long)fire(bpf_program__fd(program), map, ifindex,
+							  &f, n, sources));
 		fflush(stdout);
 	}
 	bpf_object__close(object);

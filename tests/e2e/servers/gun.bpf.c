@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * generator - packets of many sources out of an interface, as fast as the kernel can make them.
+ * gun - packets of many sources out of an interface, as fast as the kernel can make them.
  *
- * Run by flood_bench.c over live frames: what it returns is sent. The frame is IPv4 without
+ * Run by gun.c over live frames: what it returns is sent. The frame is IPv4 without
  * options, its checksum that of source 0.
  */
 #include <linux/bpf.h>
@@ -16,16 +16,16 @@ struct {
 	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, __u32);
-} generator SEC(".maps"); /* 0: which source is next; 1: how many there are, less one */
+} gun SEC(".maps"); /* 0: which source is next; 1: how many there are, less one */
 
 SEC("xdp")
-int generate(struct xdp_md *ctx)
+int fire(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct iphdr *ip = data + sizeof(struct ethhdr);
 	__u32 zero = 0, one = 1, source, sum;
-	__u32 *next = bpf_map_lookup_elem(&generator, &zero);
-	__u32 *last = bpf_map_lookup_elem(&generator, &one);
+	__u32 *next = bpf_map_lookup_elem(&gun, &zero);
+	__u32 *last = bpf_map_lookup_elem(&gun, &one);
 
 	if (!next || !last || (void *)(ip + 1) > end)
 		return XDP_DROP;
