@@ -47,19 +47,18 @@ def high_rates(agent, tap, node):
     gun, port = Gun(node), PORT + 2
     for rate in (300000, 1000000):
         with tap.case(f"{rate}/s for {SECONDS} s pass to within 1 %"):
-            name, fired = f"rate{rate}", 0
+            name = f"rate{rate}"
             agent.add(name, "--rate", f"{rate}/s", "--burst", rate // 20, "--dport", port)
             node.count_and_drop(name, f"udp dport {port}")
             begin = time.monotonic()
             while (seconds := time.monotonic() - begin) < SECONDS:
                 gun.fire(rate // 4, 1, port)
-                fired += rate // 4
             passed, row = node.dropped(name), agent.show(name)
             agent.limit("rm", name)
             equal(row["passed"], passed, "packets that the rule let pass, by its own count")
-            equal(row["passed"] + row["limited"], fired, "packets that the rule saw")
-            if fired / seconds < 1.1 * rate:
-                raise Skip(f"no more than {fired / seconds:.0f}/s can be made on this machine")
+            seen = (row["passed"] + row["limited"]) / seconds
+            if seen < 1.1 * rate:
+                raise Skip(f"no more than {seen:.0f}/s reach XDP on this machine")
             near(passed, rate * seconds, 0.01, "passed")
 
 

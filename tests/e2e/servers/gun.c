@@ -6,8 +6,8 @@
  *
  * OBJECT is gun.bpf.c compiled; it is run over live frames (BPF_PROG_TEST_RUN, 5.18), which go out
  * of IFACE, a veth, in batches that its peer's NAPI handles on the same CPU before the next one is
- * made. So nothing is lost on the way and the time for N packets is that of making and handling
- * them. UDP of 60 bytes; command on stdin, the answer is nanoseconds:
+ * made. So hardly any is lost on the way (a busy machine may leave that to ksoftirqd, too late for
+ * the 256 that a veth holds), and the time for N packets is that of making and handling them. UDP of 60 bytes; command on stdin, the answer is nanoseconds:
  *
  *   fire N SOURCES PORT   N packets; SOURCES, a power of two, from 10.0.0.0 on, take turns
  */
