@@ -105,7 +105,7 @@ static const char *const texts[RULES][9] = {
 	{ "rate=500/s", "burst=4", "per=/64", "src=fd00::/16", "proto=tcp", "dport=443" },
 	{ "rate=10000/s", "burst=50", "per=rule", "proto=udp", "dport=53" },
 	{ "rate=250/s", "burst=2", "src=10.0.0.7" },
-	{ "rate=2000/s", "burst=40" },
+	{ "rate=2000/s", "burst=40", "src=10.0.0.0/8" },
 };
 
 static struct sonde_limit_spec specs[RULES];
@@ -215,6 +215,7 @@ static void the_program_and_the_model_agree_on_every_mutated_packet(void **unuse
 	for (int i = 0; i < SONDE_XDP_OUTCOMES; i++) {
 		printf("# outcome %d: %llu\n", i, (unsigned long long)counts.packets[i]);
 		assert_int_equal(counts.packets[i], counted[i]);
+		assert_true(i == SONDE_XDP_UNLEASED || counted[i]);
 	}
 	assert_int_equal(counts.crowded + counts.contended + counts.skipped, 0);
 	sonde_limit_evaluator_free(model);
