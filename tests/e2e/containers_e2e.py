@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claim: processes in containers of real engines are attributed to them, by id, name, image and labels.
 
-dockerd, podman with runc, and containerd by ctr each run the same server from an image that is made
+dockerd, podman with runc, and containerd by ctr and by CRI each run the same server from an image that is made
 of busybox alone, without a registry; Docker and Podman are asked for names by their sockets, and
 tell of containers that were there before the daemon and of those that come later.
 """
@@ -34,6 +34,16 @@ state = "{dir}/containerd-state"
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
   address = "{dir}/containerd.sock"
+"""
+CRI_CONF = """
+version = 2
+root = "{dir}/containerd"
+state = "{dir}/state"
+[grpc]
+  address = "{dir}/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  restrict_oom_score_adj = true
+  sandbox_image = "localhost/shop:1.4"
 """
 
 
@@ -191,6 +201,82 @@ def check_containerd(tap, bed, image):
         agent.stop()
 
 
+class Cri:
+    """What a kubelet asks of containerd, over gRPC as curl can speak it (k8s.io/cri-api, v1)."""
+
+    def __init__(self, bed, socket):
+        self.bed, self.socket = bed, socket
+
+    def call(self, method, *fields):
+        """The answer's first field, which is the id in all that are used here."""
+        asked, answer = self.bed.dir / "cri.ask", self.bed.dir / "cri.answer"
+        body = message(*fields)
+        asked.write_bytes(b"\0" + len(body).to_bytes(4, "big") + body)
+        said = self.bed.run(["curl", "-sS", "--http2-prior-knowledge", "--unix-socket", self.socket,
+                             "-H", "content-type: application/grpc", "-H", "te: trailers",
+                             "--data-binary", f"@{asked}", "-o", answer, "-D", "-",
+                             f"http://localhost/runtime.v1.RuntimeService/{method}"], seconds=60)
+        assert "grpc-status: 0" in said, f"{method}: {said}"
+        got = answer.read_bytes()[5:]
+        return got[2:2 + got[1]].decode() if got else ""
+
+    def pod(self, name, uid, command):
+        """A pod of one container on the host's network; returns the container's id."""
+        sandbox = message(
+            (1, message((1, name), (2, uid), (3, "blue"))), (3, str(self.bed.dir)),
+            (8, message((1, f"/kubepods/besteffort/pod{uid}"),
+                        (2, message((1, message((1, 2))))))))  # network: the node's
+        pod = self.call("RunPodSandbox", (1, sandbox))
+        self.bed.undo(self.call, "RemovePodSandbox", (1, pod))
+        self.bed.undo(self.call, "StopPodSandbox", (1, pod))
+        container = message((1, message((1, name))), (2, message((1, "localhost/shop:1.4"))),
+                            *((3, word) for word in command),
+                            (15, message((2, message((3, message((1, 2))))))))
+        cid = self.call("CreateContainer", (1, pod), (2, container), (3, sandbox))
+        self.call("StartContainer", (1, cid))
+        return cid
+
+
+def message(*fields):
+    """Protobuf of (number, text, bytes or small number)."""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += bytes([number << 3, value])
+            continue
+        value = value.encode() if isinstance(value, str) else value
+        size = len(value)
+        out += bytes([number << 3 | 2]) + (bytes([size]) if size < 128 else
+                                           bytes([size & 127 | 128, size >> 7])) + value
+    return out
+
+
+def check_cri(tap, bed, image):
+    with tap.case("a pod by CRI: container and pod from the cgroup alone"):
+        need("containerd", "ctr", "podman", "runc")
+        home = bed.dir / "cri"
+        home.mkdir()
+        conf, socket, archive = home / "containerd.toml", home / "containerd.sock", home / "oci.tar"
+        conf.write_text(CRI_CONF.format(dir=home))
+        podman = ["podman", "--root", str(home / "podman"), "--runroot", str(home / "podman-run")]
+        bed.run([*podman, "import", "--change", 'CMD ["/bin/busybox","sleep","1000000"]', image.tar,
+                 "localhost/shop:1.4"])
+        bed.run([*podman, "save", "--format", "oci-archive", "-o", archive, "localhost/shop:1.4"])
+        bed.start(["containerd", "-c", conf], pdeathsig="TERM")
+        wait_for("containerd", socket.exists, 30)
+        bed.run(["ctr", "-a", socket, "-n", "k8s.io", "images", "import", archive], seconds=60)
+        port, uid = free_port(), str(uuid.uuid4())
+        cid = Cri(bed, socket).pod("shop", uid, httpd(port))
+        agent = Sonded(bed)
+        trace = Trace(agent)
+        ask([port])
+        process = last(trace, port)["process"]
+        equal((process["container_id"], process["pod_uid"], process["comm"]), (cid, uid, "httpd"),
+              "who it is")
+        trace.process.stop()
+        agent.stop()
+
+
 def main():
     tap = Tap()
     os.umask(0o022)
@@ -199,6 +285,7 @@ def main():
         check_engine(tap, bed, image, Docker)
         check_engine(tap, bed, image, Podman)
         check_containerd(tap, bed, image)
+        check_cri(tap, bed, image)
     sys.exit(tap.finish())
 
 
