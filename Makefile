@@ -175,7 +175,10 @@ FUZZ_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_LIB_SRC := $(filter-out agent/daemon/% agent/probe/% exporters/%,$(LIB_SRC)) \
 		$(wildcard agent/daemon/config*.c agent/daemon/control*.c agent/probe/reader*.c) \
 		agent/daemon/filter.c agent/daemon/loop.c
-FUZZ_LIB_OBJ := $(FUZZ_LIB_SRC:%.c=$(BUILD)/obj/fuzz/%.o) $(PB_C:$(GEN)/%.c=$(BUILD)/obj/gen/%.o)
+FUZZ_LIB_OBJ := $(FUZZ_LIB_SRC:%.c=$(BUILD)/obj/fuzz/%.o) $(PB_C:$(GEN)/%.c=$(BUILD)/obj/fuzz/gen/%.o)
+$(BUILD)/obj/fuzz/gen/%.o: $(GEN)/%.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -w -c $< -o $@
 $(BUILD)/obj/fuzz/%.o: %.c | $(SKEL) $(PB_C)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MD -MP -c $< -o $@
