@@ -10,7 +10,17 @@
 
 #include "agent/core/clock.h"
 
-enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404, ANSWER_TIMEOUT_S = 30 };
+enum { HTTP_OK = 200, HTTP_NOT_FOUND = 404, ANSWER_TIMEOUT_S = 30, TRIES = 3 };
+
+static bool has_room(struct source *s)
+{
+	if (s->n_questions < SONDE_METADATA_QUESTIONS)
+		return true;
+	pthread_mutex_lock(&s->metadata->lock);
+	s->metadata->status.dropped_questions++;
+	pthread_mutex_unlock(&s->metadata->lock);
+	return false;
+}
 
 void sonde_docker_question(struct source *s, const char *id)
 {
@@ -19,12 +29,8 @@ void sonde_docker_question(struct source *s, const char *id)
 	for (size_t i = 0; i < s->n_questions; i++)
 		if (!strcmp(s->questions[(s->first_question + i) % SONDE_METADATA_QUESTIONS], id))
 			return;
-	if (s->n_questions == SONDE_METADATA_QUESTIONS) {
-		pthread_mutex_lock(&s->metadata->lock);
-		s->metadata->status.dropped_questions++;
-		pthread_mutex_unlock(&s->metadata->lock);
+	if (!has_room(s))
 		return;
-	}
 	memcpy(s->questions[at], id, strlen(id) + 1);
 	s->n_questions++;
 }
@@ -126,22 +132,31 @@ static int query_done(struct talk *t, int status, struct sonde_slice body, const
 {
 	int err;
 
-	/* It is somebody else's, or gone already. */
-	if (status == HTTP_NOT_FOUND)
-		return 0;
-	if (status != HTTP_OK)
+	if (status != HTTP_OK && status != HTTP_NOT_FOUND)
 		return -EIO;
-	err = sonde_docker_parse_inspect(body, sonde_metadata_found, t->source);
+	/* Not found: it is somebody else's, or gone already. */
+	err = status == HTTP_OK ? sonde_docker_parse_inspect(body, sonde_metadata_found, t->source)
+				: 0;
 	if (err)
 		*why = "a container cannot be understood";
+	else
+		t->source->inspected[0] = '\0';
 	return err;
 }
 
-/* Who lists anew tells of it; without that there is nobody to be asked again. */
+/* The question is put again, before all others; but not for ever, or they would have no turn. */
 static void query_failed(struct talk *t, int err)
 {
-	(void)t;
+	struct source *s = t->source;
+
 	(void)err;
+	if (*s->inspected && t->failures < TRIES && has_room(s)) {
+		s->first_question = (s->first_question + SONDE_METADATA_QUESTIONS - 1) %
+				    SONDE_METADATA_QUESTIONS;
+		memcpy(s->questions[s->first_question], s->inspected, SONDE_CONTAINER_MAX);
+		s->n_questions++;
+	}
+	s->inspected[0] = '\0';
 }
 
 const struct talk_ops sonde_docker_query = {

@@ -53,8 +53,8 @@ struct source {
 	struct talk follow, query;
 	bool listed; /* the stream is next */
 	/* Docker. */
-	uint64_t since_s; /* events from this second on are news */
-	char inspected[SONDE_CONTAINER_MAX];
+	uint64_t since_s;		     /* events from this second on are news */
+	char inspected[SONDE_CONTAINER_MAX]; /* "" nothing is under way */
 	char questions[SONDE_METADATA_QUESTIONS][SONDE_CONTAINER_MAX];
 	size_t first_question, n_questions;
 	/* Kubernetes. */
