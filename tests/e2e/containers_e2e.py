@@ -17,6 +17,7 @@ from pathlib import Path
 import scrape
 from agent import Sonded, Trace
 from bed import Bed, build_dir, free_port, wait_for
+from recorded import Kubernetes
 from tap import Skip, Tap, equal
 
 PODMAN_CONF = """
@@ -252,7 +253,7 @@ def message(*fields):
 
 
 def check_cri(tap, bed, image):
-    with tap.case("a pod by CRI: container and pod from the cgroup alone"):
+    with tap.case("a pod by CRI: container and pod from the cgroup, the rest from Kubernetes"):
         need("containerd", "ctr", "podman", "runc")
         home = bed.dir / "cri"
         home.mkdir()
@@ -267,14 +268,29 @@ def check_cri(tap, bed, image):
         bed.run(["ctr", "-a", socket, "-n", "k8s.io", "images", "import", archive], seconds=60)
         port, uid = free_port(), str(uuid.uuid4())
         cid = Cri(bed, socket).pod("shop", uid, httpd(port))
-        agent = Sonded(bed)
+        cluster = Kubernetes(bed)
+        agent = Sonded(bed, cluster.config())
         trace = Trace(agent)
         ask([port])
         process = last(trace, port)["process"]
         equal((process["container_id"], process["pod_uid"], process["comm"]), (cid, uid, "httpd"),
               "who it is")
+        check_told(trace, port, cluster, cid, uid)
         trace.process.stop()
         agent.stop()
+
+
+def check_told(trace, port, cluster, cid, uid):
+    """A recorded server tells that the container is one of a pod that has come."""
+    (pod,) = cluster.pages[0]["items"]
+    pod["metadata"].update(uid=uid, resourceVersion="1000")
+    pod["status"]["containerStatuses"][0]["containerID"] = f"containerd://{cid}"
+    cluster.push({"type": "ADDED", "object": pod})
+    process = named(trace, port, pod["metadata"]["labels"]["app"])["process"]
+    equal((process["container_id"], process["pod"], process["namespace"], process["owner"],
+           process["container_name"], process["image"], process["labels"]),
+          (cid, pod["metadata"]["name"], "shop", "till", "web",
+           pod["spec"]["containers"][0]["image"], pod["metadata"]["labels"]), "the pod")
 
 
 def main():
