@@ -15,7 +15,8 @@ enum {
 	HTTP_OK = 200,
 	HTTP_GONE = 410,
 	ANSWER_TIMEOUT_S = 60,
-	PAGE_PODS = 50,
+	PAGE_PODS = 64,
+	HALVINGS_MAX = 6,   /* then a page is one pod */
 	WATCH_S = 300,	    /* then the server ends it, and it begins anew */
 	WATCH_GRACE_S = 30, /* should it not */
 };
@@ -76,7 +77,7 @@ static void prepare(struct talk *t, struct talk_request *out)
 		s->watched_ns = sonde_clock_mono_ns();
 	} else {
 		sonde_buf_put_str(&b, "&limit=");
-		sonde_buf_put_u64(&b, PAGE_PODS);
+		sonde_buf_put_u64(&b, PAGE_PODS >> s->halvings);
 		if (*s->page.next) {
 			sonde_buf_put_str(&b, "&continue=");
 			put_escaped(&b, s->page.next);
@@ -114,14 +115,19 @@ static int done(struct talk *t, int status, struct sonde_slice body, const char 
 	return -EPIPE;
 }
 
-/* A watch that broke goes on where it was; what the server has forgotten is listed anew. */
+/*
+ * A watch that broke goes on where it was. What the server has forgotten is listed anew; so is what
+ * comes in one piece that is too long, as it would be the next piece again.
+ */
 static void failed(struct talk *t, int err)
 {
 	struct source *s = t->source;
 
 	sonde_metadata_set_following(s, false);
-	if (s->listed && err != -ESTALE && t->failures < 3)
+	if (s->listed && err != -ESTALE && err != -E2BIG && t->failures < 3)
 		return;
+	if (!s->listed && err == -E2BIG && s->halvings < HALVINGS_MAX)
+		s->halvings++;
 	s->listed = false;
 	s->page = (struct sonde_kubernetes_page){ { 0 }, { 0 } };
 }

@@ -60,7 +60,8 @@ struct source {
 	/* Kubernetes. */
 	char node[254];
 	struct sonde_kubernetes_page page; /* the version to watch from; the page to ask for */
-	uint64_t watched_ns;		   /* when the watch began */
+	unsigned int halvings; /* of the pods of a page, for answers that were too long */
+	uint64_t watched_ns;   /* when the watch began */
 };
 
 struct sonde_metadata {

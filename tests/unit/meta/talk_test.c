@@ -217,7 +217,7 @@ static void say(struct bed *b, const char *text)
 
 static void chunk(struct bed *b, const char *text)
 {
-	char head[16];
+	char head[24];
 
 	snprintf(head, sizeof(head), "%zx\r\n", strlen(text));
 	say(b, head);
@@ -415,6 +415,93 @@ static void three_short_streams_in_a_row_list_anew(void **state)
 	check_three_cuts(*state, 10 * SONDE_NS_PER_SEC - 1, false);
 }
 
+/* ---- long and short pieces ---- */
+
+/* Sends LEN bytes or so many as are taken before the talk has had enough. */
+static void pour(struct bed *b, size_t len)
+{
+	static char block[65536];
+
+	memset(block, ' ', sizeof(block));
+	while (len && b->t->state == TALK_RUNNING) {
+		size_t want = len < sizeof(block) ? len : sizeof(block);
+		ssize_t n = send(b->peer, block, want, MSG_NOSIGNAL);
+
+		len -= n > 0 ? (size_t)n : 0;
+		round_of(b, n > 0 ? 0 : ROUND_MS);
+	}
+	until_state(b, TALK_RESTING);
+	b->now_ns = b->t->until_ns;
+}
+
+static void list_that_is_too_long_is_asked_for_in_smaller_pages(void **state)
+{
+	static const char *const limits[] = { "limit=64 ", "limit=32 ", "limit=16 ", "limit=8 ",
+					      "limit=4 ",  "limit=2 ",	"limit=1 ",  "limit=1 " };
+	struct bed *b = *state;
+	char head[128];
+
+	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
+		 2 * SONDE_TRANSFER_BODY_MAX);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		take_wish(b);
+		connect_kubernetes(b);
+		expect(b, limits[i]);
+		say(b, head);
+		pour(b, 2 * SONDE_TRANSFER_BODY_MAX);
+		assert_string_equal(status(b)->error, "the answer is too long");
+	}
+	list(b, connect_kubernetes, PODS);
+}
+
+static void news_that_are_too_long_list_anew(void **state)
+{
+	struct bed *b = *state;
+	char size[16];
+
+	list(b, connect_kubernetes, PODS);
+	ask_stream(b, connect_kubernetes, "watch=true");
+	begin_stream(b);
+	snprintf(size, sizeof(size), "%x\r\n", 2 * SONDE_TRANSFER_LINE_MAX);
+	say(b, size);
+	pour(b, 2 * SONDE_TRANSFER_LINE_MAX);
+	assert_string_equal(status(b)->error, "a line is too long");
+	/* From that version on the same would come again. */
+	assert_string_equal(b->s->page.version, "");
+	take_wish(b);
+	connect_kubernetes(b);
+	expect(b, "limit=64 ");
+}
+
+static void news_in_pieces_are_put_together(void **state)
+{
+	struct bed *b = *state;
+	size_t len = strlen(BOOKMARK);
+
+	list(b, connect_kubernetes, PODS);
+	ask_stream(b, connect_kubernetes, "watch=true");
+	begin_stream(b);
+	for (size_t at = 1; at < len; at++) {
+		char first[sizeof(BOOKMARK)], version[16];
+		char *text;
+
+		/* Each has a version of its own, of which every byte must have arrived. */
+		snprintf(version, sizeof(version), "%zu", 100 + at);
+		assert_true(asprintf(&text, "%.*s%s%s", (int)(strchr(BOOKMARK, '9') - BOOKMARK),
+				     BOOKMARK, version, strchr(BOOKMARK, '9') + 1) > 0);
+		snprintf(first, sizeof(first), "%.*s", (int)at, text);
+		chunk(b, first);
+		round_of(b, ROUND_MS);
+		assert_string_not_equal(b->s->page.version, version);
+		chunk(b, text + at);
+		for (int i = 0; i < ROUNDS && strcmp(b->s->page.version, version) != 0; i++)
+			round_of(b, ROUND_MS);
+		assert_string_equal(b->s->page.version, version);
+		free(text);
+	}
+	assert_int_equal(status(b)->misunderstood, 0);
+}
+
 /* ---- token and CA ---- */
 
 static int file_of(const char *text)
@@ -491,6 +578,9 @@ int main(void)
 		WITH(kubernetes, error_is_over_when_the_stream_goes_on),
 		WITH(kubernetes, streams_that_lasted_are_no_failures_in_a_row),
 		WITH(kubernetes, three_short_streams_in_a_row_list_anew),
+		WITH(kubernetes, list_that_is_too_long_is_asked_for_in_smaller_pages),
+		WITH(kubernetes, news_that_are_too_long_list_anew),
+		WITH(kubernetes, news_in_pieces_are_put_together),
 		WITH(kubernetes, files_that_hold_nothing_are_not_as_if_there_were_none),
 		WITH(kubernetes, token_is_not_said_in_the_clear),
 	};
