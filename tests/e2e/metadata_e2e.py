@@ -27,9 +27,9 @@ LATER = 1000  # all that is recorded was before
 class Told:
     """A daemon and what it says of the servers in the house."""
 
-    def __init__(self, bed, house, config):
+    def __init__(self, bed, house, config, more=MORE):
         self.house = house
-        self.agent = Sonded(bed, config + MORE)
+        self.agent = Sonded(bed, config + more)
         self.trace = Trace(self.agent)
 
     def ask(self, port):
@@ -301,6 +301,18 @@ def check_refusals(tap, bed, house):
         told.end()
 
 
+def check_name(tap, bed, house):
+    with tap.case("a server by its name, and series without the labels that nobody asks for"):
+        cluster = Kubernetes(bed, host="localhost")
+        told = Told(bed, house, cluster.config(), more="")
+        check_pod(told.named(house.pod(TILL), TILL.labels["app"]), TILL)
+        keys = {key for (name, labels) in told.agent.metrics().samples for key, _ in labels
+                if name == "http_server_request_duration_seconds_count"}
+        assert "service_name" in keys, keys
+        equal(keys & {"service_namespace", "service_version"}, set(), "labels")
+        told.end()
+
+
 def check_ca(tap, bed, house):
     with tap.case("a server that another CA vouches for is told nothing, not even the token"):
         cluster = Kubernetes(bed)
@@ -422,6 +434,7 @@ def run(tap):
         kubernetes(tap, bed, house)
         check_hanging(tap, bed, house)
         check_refusals(tap, bed, house)
+        check_name(tap, bed, house)
         check_ca(tap, bed, house)
         for name in ("docker", "podman"):
             engine_of(tap, bed, house, name)

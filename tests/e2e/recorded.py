@@ -211,7 +211,7 @@ class Api:
 class Kubernetes(Api):
     """Pods page by page, one to a page as recorded, and a watch from any version."""
 
-    def __init__(self, bed, tls=True):
+    def __init__(self, bed, tls=True, host="127.0.0.1"):
         self.dir = bed.dir / f"kubernetes-{random.randrange(1 << 30)}"
         self.dir.mkdir()
         self.token, self.ca = self.dir / "token", self.dir / "ca.crt"
@@ -219,7 +219,7 @@ class Kubernetes(Api):
         self.set_token("first-secret")
         self.port = free_port()
         context = self.certify(bed, self.ca)
-        self.url = f"http{'s' * tls}://127.0.0.1:{self.port}"
+        self.url = f"http{'s' * tls}://{host}:{self.port}"
         self.pages = [json.loads(recorded(f"kubernetes-list-{i}.json")) for i in (1, 2)]
         self.expired = 0  # versions below are forgotten
         super().__init__(bed, ("127.0.0.1", self.port), socket.AF_INET, context if tls else None)
@@ -229,7 +229,7 @@ class Kubernetes(Api):
         key = ca.with_suffix(".key")
         bed.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                  "-nodes", "-keyout", key, "-out", ca, "-days", 2, "-subj", "/CN=kube-apiserver",
-                 "-addext", "subjectAltName=IP:127.0.0.1"])
+                 "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(ca, key)
         return context
