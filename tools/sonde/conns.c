@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/core/clock.h"
 #include "tools/sonde/commands.h"
 
-enum { OUTPUT_BYTES = 256 << 20, ANSWER_S = 10 };
+enum { OUTPUT_BYTES = 256 << 20 };
 
 #define CLEAR_SCREEN "\033[H\033[2J"
 
@@ -48,70 +47,51 @@ static int show_list(struct conns *a)
 	return sonde_print_last(&out, SONDE_EXIT_OK);
 }
 
-/* What happened on a connection, as frames that the caller frees. */
+/* What happened on a connection. */
 struct events {
-	Sonde__Frame **frames;
-	size_t n_frames;
+	struct sonde_frames frames; /* own the events */
 	const Sonde__Event **list;
 	size_t n;
 };
 
 static void free_events(struct events *e)
 {
-	for (size_t i = 0; i < e->n_frames; i++)
-		sonde__frame__free_unpacked(e->frames[i], NULL);
-	free(e->frames);
+	sonde_frames_free(&e->frames);
 	free(e->list);
 }
 
-/* Takes over FRAME. */
-static int add_events(struct events *e, Sonde__Frame *frame)
+static int list_events(struct events *e)
 {
-	const Sonde__EventBatch *batch = frame->event_batch;
-	Sonde__Frame **frames = realloc(e->frames, (e->n_frames + 1) * sizeof(Sonde__Frame *));
-	const Sonde__Event **list;
+	size_t n = 0;
 
-	if (!frames) {
-		sonde__frame__free_unpacked(frame, NULL);
+	for (size_t i = 0; i < e->frames.n; i++)
+		n += e->frames.items[i]->event_batch->n_events;
+	e->list = calloc(n ? n : 1, sizeof(Sonde__Event *));
+	if (!e->list)
 		return -ENOMEM;
+	for (size_t i = 0; i < e->frames.n; i++) {
+		const Sonde__EventBatch *batch = e->frames.items[i]->event_batch;
+
+		for (size_t k = 0; k < batch->n_events; k++)
+			e->list[e->n++] = batch->events[k];
 	}
-	e->frames = frames;
-	e->frames[e->n_frames++] = frame;
-	list = realloc(e->list, (e->n + batch->n_events + 1) * sizeof(Sonde__Event *));
-	if (!list)
-		return -ENOMEM;
-	e->list = list;
-	for (size_t i = 0; i < batch->n_events; i++)
-		e->list[e->n++] = batch->events[i];
-	return batch->last;
+	return 0;
 }
 
 static int fetch_events(struct conns *a, struct events *e)
 {
 	Sonde__GetEvents get = SONDE__GET_EVENTS__INIT;
-	Sonde__Frame frame = SONDE__FRAME__INIT, *answer;
-	int code, last = 0;
+	Sonde__Frame frame = SONDE__FRAME__INIT;
+	int code, err;
 
 	get.connection_id = a->filter.id;
 	frame.body_case = SONDE__FRAME__BODY_GET_EVENTS;
 	frame.get_events = &get;
-	code = sonde_link_ask(&a->link, &frame, SONDE__FRAME__BODY_EVENT_BATCH, &answer);
-	while (code == SONDE_EXIT_OK && !last) {
-		last = add_events(e, answer);
-		if (last < 0)
-			return sonde_link_fail(last);
-		if (last)
-			break;
-		last = sonde_link_receive(
-			&a->link, sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC, &answer);
-		if (last)
-			return sonde_link_fail(last);
-		if (answer->body_case != SONDE__FRAME__BODY_EVENT_BATCH) {
-			sonde__frame__free_unpacked(answer, NULL);
-			return sonde_link_fail(-EPROTO);
-		}
-	}
-	return code;
+	code = sonde_frames_ask(&a->link, &frame, SONDE__FRAME__BODY_EVENT_BATCH, 0, &e->frames);
+	if (code != SONDE_EXIT_OK)
+		return code;
+	err = list_events(e);
+	return err ? sonde_link_fail(err) : SONDE_EXIT_OK;
 }
 
 static int print_one(struct conns *a, const Sonde__Connection *message)

@@ -8,7 +8,8 @@
 
 #include "agent/model/connection.h"
 #include "tools/sonde/cli.h"
-#include "tools/sonde/link.h"
+#include "tools/sonde/filter_words.h"
+#include "tools/sonde/frames.h"
 
 enum sonde_conns_sort {
 	SONDE_CONNS_AS_TOLD = 0, /* live ones, then closed ones, newest first */
@@ -51,8 +52,7 @@ int sonde_conns_filter(const struct sonde_conns_options *o, const char *id,
 
 /* What the daemon answered; each connection once, as it was told last. */
 struct sonde_conns {
-	Sonde__Frame **frames; /* owned; own the connections */
-	size_t n_frames;
+	struct sonde_frames frames; /* own the connections */
 	Sonde__Connection **list;
 	size_t n;
 	uint64_t time_unix_ns;
@@ -60,8 +60,8 @@ struct sonde_conns {
 
 /* SONDE_EXIT_OK, or the exit code after complaining. */
 int sonde_conns_fetch(struct sonde_link *l, Sonde__GetConnections *get, struct sonde_conns *out);
-/* Takes over FRAMES of connections. 0 or -ENOMEM. For fetch, and for tests. */
-int sonde_conns_make(Sonde__Frame **frames, size_t n_frames, struct sonde_conns *out);
+/* Takes over FRAMES of connections, also when it fails. 0 or -ENOMEM. For fetch, and for tests. */
+int sonde_conns_make(struct sonde_frames frames, struct sonde_conns *out);
 void sonde_conns_free(struct sonde_conns *c);				  /* accepts a zeroed one */
 void sonde_conns_sort(struct sonde_conns *c, enum sonde_conns_sort sort); /* the most first */
 

@@ -3,10 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "agent/core/clock.h"
 #include "tools/sonde/conns.h"
-
-enum { ANSWER_S = 10 };
 
 struct place {
 	uint64_t id;
@@ -44,95 +41,49 @@ static int drop_doubles(struct sonde_conns *c)
 	return 0;
 }
 
-int sonde_conns_make(Sonde__Frame **frames, size_t n_frames, struct sonde_conns *out)
+int sonde_conns_make(struct sonde_frames frames, struct sonde_conns *out)
 {
-	struct sonde_conns c = { .frames = frames, .n_frames = n_frames };
+	struct sonde_conns c = { .frames = frames };
 	size_t n = 0;
-	int err;
 
-	for (size_t i = 0; i < n_frames; i++)
-		n += frames[i]->connection_batch->n_connections;
+	for (size_t i = 0; i < frames.n; i++)
+		n += frames.items[i]->connection_batch->n_connections;
 	c.list = calloc(n ? n : 1, sizeof(Sonde__Connection *));
-	if (!c.list)
-		return -ENOMEM;
-	for (size_t i = 0; i < n_frames; i++) {
-		const Sonde__ConnectionBatch *batch = frames[i]->connection_batch;
+	for (size_t i = 0; c.list && i < frames.n; i++) {
+		const Sonde__ConnectionBatch *batch = frames.items[i]->connection_batch;
 
 		for (size_t k = 0; k < batch->n_connections; k++)
 			c.list[c.n++] = batch->connections[k];
 		c.time_unix_ns = batch->time_unix_ns;
 	}
-	err = drop_doubles(&c);
-	if (err)
-		free(c.list);
-	else
-		*out = c;
-	return err;
+	if (!c.list || drop_doubles(&c)) {
+		sonde_conns_free(&c);
+		return -ENOMEM;
+	}
+	*out = c;
+	return 0;
 }
 
 void sonde_conns_free(struct sonde_conns *c)
 {
-	for (size_t i = 0; i < c->n_frames; i++)
-		sonde__frame__free_unpacked(c->frames[i], NULL);
-	free(c->frames);
+	sonde_frames_free(&c->frames);
 	free(c->list);
 	*c = (struct sonde_conns){ 0 };
-}
-
-/* Adds a frame of the answer. 0, 1 at the last one, or negative errno with *CODE set. */
-static int take_batch(struct sonde_link *l, struct sonde_conns *c, size_t *cap, int *code)
-{
-	Sonde__Frame *frame, **frames;
-	int err =
-		sonde_link_receive(l, sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC, &frame);
-
-	if (err) {
-		*code = sonde_link_fail(err);
-		return err;
-	}
-	if (frame->body_case != SONDE__FRAME__BODY_CONNECTION_BATCH) {
-		*code = frame->body_case == SONDE__FRAME__BODY_ERROR
-				? sonde_link_refused(frame->error)
-				: sonde_link_fail(-EPROTO);
-		sonde__frame__free_unpacked(frame, NULL);
-		return -EPROTO;
-	}
-	if (c->n_frames == *cap) {
-		*cap = *cap ? *cap * 2 : 64;
-		frames = realloc(c->frames, *cap * sizeof(Sonde__Frame *));
-		if (!frames) {
-			sonde__frame__free_unpacked(frame, NULL);
-			*code = sonde_link_fail(-ENOMEM);
-			return -ENOMEM;
-		}
-		c->frames = frames;
-	}
-	c->frames[c->n_frames++] = frame;
-	return frame->connection_batch->last;
 }
 
 int sonde_conns_fetch(struct sonde_link *l, Sonde__GetConnections *get, struct sonde_conns *out)
 {
 	Sonde__Frame frame = SONDE__FRAME__INIT;
-	struct sonde_conns c = { 0 };
-	int code = SONDE_EXIT_OK, more;
-	size_t cap = 0;
+	struct sonde_frames frames;
+	int code, err;
 
 	frame.body_case = SONDE__FRAME__BODY_GET_CONNECTIONS;
 	frame.get_connections = get;
-	more = sonde_link_send(l, &frame);
-	if (more)
-		return sonde_link_fail(more);
-	while (more == 0)
-		more = take_batch(l, &c, &cap, &code);
-	if (more > 0) {
-		more = sonde_conns_make(c.frames, c.n_frames, out);
-		if (!more)
-			return SONDE_EXIT_OK;
-		code = sonde_link_fail(more);
-	}
-	sonde_conns_free(&c);
-	return code;
+	code = sonde_frames_ask(l, &frame, SONDE__FRAME__BODY_CONNECTION_BATCH, 0, &frames);
+	if (code != SONDE_EXIT_OK)
+		return code;
+	err = sonde_conns_make(frames, out);
+	return err ? sonde_link_fail(err) : SONDE_EXIT_OK;
 }
 
 static uint64_t retransmits(const Sonde__Connection *c)

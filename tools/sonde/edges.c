@@ -6,10 +6,7 @@
 #include <stdlib.h>
 
 #include "agent/agg/agg.h"
-#include "agent/core/clock.h"
 #include "tools/sonde/cli.h"
-
-enum { ANSWER_S = 10 };
 
 static int compare_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b)
 {
@@ -39,18 +36,20 @@ static bool is_whole(const Sonde__Edge *e)
 	return e->request_duration && e->rtt && e->to_server && e->to_client && e->failed;
 }
 
-int sonde_edges_make(Sonde__Frame **frames, size_t n_frames, struct sonde_edges_snapshot *out)
+int sonde_edges_make(struct sonde_frames frames, struct sonde_edges_snapshot *out)
 {
-	struct sonde_edges_snapshot s = { .frames = frames, .n_frames = n_frames };
+	struct sonde_edges_snapshot s = { .frames = frames };
 	size_t n = 0;
 
-	for (size_t i = 0; i < n_frames; i++)
-		n += frames[i]->edge_batch->n_edges;
+	for (size_t i = 0; i < frames.n; i++)
+		n += frames.items[i]->edge_batch->n_edges;
 	s.edges = calloc(n ? n : 1, sizeof(Sonde__Edge *));
-	if (!s.edges)
+	if (!s.edges) {
+		sonde_edges_snapshot_free(&s);
 		return -ENOMEM;
-	for (size_t i = 0; i < n_frames; i++) {
-		const Sonde__EdgeBatch *batch = frames[i]->edge_batch;
+	}
+	for (size_t i = 0; i < frames.n; i++) {
+		const Sonde__EdgeBatch *batch = frames.items[i]->edge_batch;
 
 		for (size_t k = 0; k < batch->n_edges; k++)
 			if (is_whole(batch->edges[k]))
@@ -64,61 +63,25 @@ int sonde_edges_make(Sonde__Frame **frames, size_t n_frames, struct sonde_edges_
 
 void sonde_edges_snapshot_free(struct sonde_edges_snapshot *s)
 {
-	for (size_t i = 0; i < s->n_frames; i++)
-		sonde__frame__free_unpacked(s->frames[i], NULL);
-	free(s->frames);
+	sonde_frames_free(&s->frames);
 	free(s->edges);
 	*s = (struct sonde_edges_snapshot){ 0 };
-}
-
-/* Adds one frame of the answer to S. 0, 1 at the last one, or negative errno with *CODE set. */
-static int take_batch(struct sonde_link *l, struct sonde_edges_snapshot *s, int *code)
-{
-	Sonde__Frame *frame, **frames;
-	int err =
-		sonde_link_receive(l, sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC, &frame);
-
-	if (err) {
-		*code = sonde_link_fail(err);
-		return err;
-	}
-	frames = frame->body_case == SONDE__FRAME__BODY_EDGE_BATCH
-			 ? realloc(s->frames, (s->n_frames + 1) * sizeof(Sonde__Frame *))
-			 : NULL;
-	if (!frames) {
-		*code = frame->body_case == SONDE__FRAME__BODY_ERROR
-				? sonde_link_refused(frame->error)
-				: sonde_link_fail(-EPROTO);
-		sonde__frame__free_unpacked(frame, NULL);
-		return -EPROTO;
-	}
-	s->frames = frames;
-	s->frames[s->n_frames++] = frame;
-	return frame->edge_batch->last;
 }
 
 int sonde_edges_fetch(struct sonde_link *l, struct sonde_edges_snapshot *out)
 {
 	Sonde__GetEdges get = SONDE__GET_EDGES__INIT;
 	Sonde__Frame frame = SONDE__FRAME__INIT;
-	struct sonde_edges_snapshot s = { 0 };
-	int code = SONDE_EXIT_OK, more;
+	struct sonde_frames frames;
+	int code, err;
 
 	frame.body_case = SONDE__FRAME__BODY_GET_EDGES;
 	frame.get_edges = &get;
-	more = sonde_link_send(l, &frame);
-	if (more)
-		return sonde_link_fail(more);
-	while (more == 0)
-		more = take_batch(l, &s, &code);
-	if (more > 0) {
-		more = sonde_edges_make(s.frames, s.n_frames, out);
-		if (!more)
-			return SONDE_EXIT_OK;
-		code = sonde_link_fail(more);
-	}
-	sonde_edges_snapshot_free(&s);
-	return code;
+	code = sonde_frames_ask(l, &frame, SONDE__FRAME__BODY_EDGE_BATCH, 0, &frames);
+	if (code != SONDE_EXIT_OK)
+		return code;
+	err = sonde_edges_make(frames, out);
+	return err ? sonde_link_fail(err) : SONDE_EXIT_OK;
 }
 
 const Sonde__Edge *sonde_edges_find(const struct sonde_edges_snapshot *s, const Sonde__Edge *key)

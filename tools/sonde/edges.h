@@ -12,20 +12,22 @@
 
 #include "agent/model/connection.h"
 #include "agent/model/histogram.h"
-#include "tools/sonde/link.h"
+#include "tools/sonde/frames.h"
 
 struct sonde_edges_snapshot {
-	Sonde__Frame **frames; /* owned; own the edges */
-	size_t n_frames;
-	Sonde__Edge **edges; /* sorted */
+	struct sonde_frames frames; /* own the edges */
+	Sonde__Edge **edges;	    /* sorted */
 	size_t n_edges;
 	uint64_t time_unix_ns; /* 0: none was taken */
 };
 
 /* SONDE_EXIT_OK, or the exit code after complaining. */
 int sonde_edges_fetch(struct sonde_link *l, struct sonde_edges_snapshot *out);
-/* Takes over FRAMES of edges and sorts them. 0 or -ENOMEM. For fetch, and for tests. */
-int sonde_edges_make(Sonde__Frame **frames, size_t n_frames, struct sonde_edges_snapshot *out);
+/*
+ * Takes over FRAMES of edges, also when it fails, and sorts them. 0 or -ENOMEM. For fetch, and for
+ * tests.
+ */
+int sonde_edges_make(struct sonde_frames frames, struct sonde_edges_snapshot *out);
 void sonde_edges_snapshot_free(struct sonde_edges_snapshot *s); /* accepts a zeroed one */
 
 /* An edge, or several of them added up. */

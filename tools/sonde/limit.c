@@ -48,73 +48,40 @@ static const struct sonde_option option_table[] = {
 
 void sonde_limit_answers_free(struct sonde_limit_answers *a)
 {
-	for (size_t i = 0; i < a->n_frames; i++)
-		sonde__frame__free_unpacked(a->frames[i], NULL);
-	free(a->frames);
+	sonde_frames_free(&a->frames);
 	free(a->rows);
 	*a = (struct sonde_limit_answers){ 0 };
 }
 
-static int keep_frame(struct sonde_limit_answers *a, Sonde__Frame *frame)
+/* Takes over FRAMES, also when it fails. 0 or -ENOMEM. */
+static int make_answers(struct sonde_frames frames, struct sonde_limit_answers *out)
 {
-	const Sonde__LimitReply *reply = frame->limit_reply;
-	Sonde__Frame **frames = reallocarray(a->frames, a->n_frames + 1, sizeof(void *));
-	const Sonde__LimitRow **rows;
+	struct sonde_limit_answers a = { .frames = frames, .first = frames.items[0]->limit_reply };
+	size_t n = 0;
 
-	if (!frames)
+	for (size_t i = 0; i < frames.n; i++)
+		n += frames.items[i]->limit_reply->n_rows;
+	a.rows = calloc(n ? n : 1, sizeof(Sonde__LimitRow *));
+	if (!a.rows) {
+		sonde_limit_answers_free(&a);
 		return -ENOMEM;
-	a->frames = frames;
-	rows = reallocarray(a->rows, a->n_rows + reply->n_rows + 1, sizeof(void *));
-	if (!rows)
-		return -ENOMEM;
-	a->rows = rows;
-	frames[a->n_frames++] = frame;
-	for (size_t i = 0; i < reply->n_rows; i++)
-		a->rows[a->n_rows++] = reply->rows[i];
-	a->first = frames[0]->limit_reply;
+	}
+	for (size_t i = 0; i < frames.n; i++) {
+		const Sonde__LimitReply *reply = frames.items[i]->limit_reply;
+
+		for (size_t k = 0; k < reply->n_rows; k++)
+			a.rows[a.n_rows++] = reply->rows[k];
+	}
+	*out = a;
 	return 0;
-}
-
-/* Frames until the last; *DONE when it was that. */
-static int take_frame(struct sonde_limit_answers *a, Sonde__Frame *frame, bool *done)
-{
-	int err = 0, code = SONDE_EXIT_OK;
-
-	if (frame->body_case == SONDE__FRAME__BODY_LIMIT_REPLY) {
-		*done = frame->limit_reply->last;
-		err = keep_frame(a, frame);
-		if (!err)
-			return SONDE_EXIT_OK;
-	} else {
-		code = frame->body_case == SONDE__FRAME__BODY_ERROR
-			       ? sonde_link_refused(frame->error)
-			       : sonde_link_fail(-EPROTO);
-	}
-	sonde__frame__free_unpacked(frame, NULL);
-	return err ? sonde_link_fail(err) : code;
-}
-
-static int receive_all(struct sonde_link *link, struct sonde_limit_answers *a)
-{
-	uint64_t until_ns = sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC;
-	int code = SONDE_EXIT_OK;
-	bool done = false;
-
-	while (!done && code == SONDE_EXIT_OK) {
-		Sonde__Frame *frame;
-		int err = sonde_link_receive(link, until_ns, &frame);
-
-		code = err ? sonde_link_fail(err) : take_frame(a, frame, &done);
-	}
-	return code;
 }
 
 int sonde_limit_ask(const char *run_dir, const Sonde__LimitRequest *request,
 		    struct sonde_limit_answers *answers)
 {
-	struct sonde_limit_answers a = { 0 };
 	Sonde__Frame frame = SONDE__FRAME__INIT;
 	Sonde__LimitRequest copy = *request;
+	struct sonde_frames frames;
 	struct sonde_link link;
 	int code = sonde_link_open(&link, run_dir), err;
 
@@ -122,15 +89,13 @@ int sonde_limit_ask(const char *run_dir, const Sonde__LimitRequest *request,
 		return code;
 	frame.body_case = SONDE__FRAME__BODY_LIMIT_REQUEST;
 	frame.limit_request = &copy;
-	err = sonde_link_send(&link, &frame);
-	code = err ? sonde_link_fail(err) : receive_all(&link, &a);
+	code = sonde_frames_ask(&link, &frame, SONDE__FRAME__BODY_LIMIT_REPLY,
+				sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC, &frames);
 	sonde_link_close(&link);
-	if (code == SONDE_EXIT_OK && a.first) {
-		*answers = a;
-		return SONDE_EXIT_OK;
-	}
-	sonde_limit_answers_free(&a);
-	return code == SONDE_EXIT_OK ? SONDE_EXIT_FAILURE : code;
+	if (code != SONDE_EXIT_OK)
+		return code;
+	err = make_answers(frames, answers);
+	return err ? sonde_link_fail(err) : SONDE_EXIT_OK;
 }
 
 /* ---- verbs ---------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "agent/limit/set.h"
 #include "tools/sonde/cli.h"
-#include "tools/sonde/link.h"
+#include "tools/sonde/frames.h"
 
 struct sonde_limit_options {
 	char *iface, *src, *per, *dport, *proto, *rate, *burst, *unit, *action, *ttl, *priority;
@@ -23,8 +23,7 @@ struct sonde_limit_options {
 
 /* All frames of a reply, put together. */
 struct sonde_limit_answers {
-	Sonde__Frame **frames; /* owned */
-	size_t n_frames;
+	struct sonde_frames frames;	/* own the rows */
 	const Sonde__LimitReply *first; /* what is said once is in here */
 	const Sonde__LimitRow **rows;	/* owned list of borrowed rows */
 	size_t n_rows;

@@ -12,10 +12,7 @@
 #include "agent/core/escape.h"
 #include "tools/sonde/cli.h"
 
-enum {
-	RECEIVE_BYTES = 65536,
-	ANSWER_S = 10, /* how long an answer may take */
-};
+enum { RECEIVE_BYTES = 65536 };
 
 static int complain_connect(const char *path, int error)
 {
@@ -247,6 +244,14 @@ int sonde_link_refused(const Sonde__Error *error)
 	}
 }
 
+int sonde_link_check(const Sonde__Frame *frame, Sonde__Frame__BodyCase body)
+{
+	if (frame->body_case == body)
+		return SONDE_EXIT_OK;
+	return frame->body_case == SONDE__FRAME__BODY_ERROR ? sonde_link_refused(frame->error)
+							    : sonde_link_fail(-EPROTO);
+}
+
 int sonde_link_ask(struct sonde_link *l, const Sonde__Frame *request, Sonde__Frame__BodyCase body,
 		   Sonde__Frame **out)
 {
@@ -257,16 +262,14 @@ int sonde_link_ask(struct sonde_link *l, const Sonde__Frame *request, Sonde__Fra
 	 * failed.
 	 */
 	if (!err || err == -EPIPE)
-		err = sonde_link_receive(l, sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC,
-					 &frame);
+		err = sonde_link_receive(
+			l, sonde_clock_mono_ns() + SONDE_LINK_ANSWER_S * SONDE_NS_PER_SEC, &frame);
 	if (err)
 		return sonde_link_fail(err);
-	if (frame->body_case == body) {
+	code = sonde_link_check(frame, body);
+	if (code == SONDE_EXIT_OK)
 		*out = frame;
-		return SONDE_EXIT_OK;
-	}
-	code = frame->body_case == SONDE__FRAME__BODY_ERROR ? sonde_link_refused(frame->error)
-							    : sonde_link_fail(-EPROTO);
-	sonde__frame__free_unpacked(frame, NULL);
+	else
+		sonde__frame__free_unpacked(frame, NULL);
 	return code;
 }

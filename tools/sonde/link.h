@@ -6,6 +6,8 @@
 #include "agent/core/buf.h"
 #include "agent/model/wire.h"
 
+enum { SONDE_LINK_ANSWER_S = 10 }; /* how long an answer may take */
+
 struct sonde_link {
 	int fd;
 	struct sonde_buf in;
@@ -35,6 +37,9 @@ bool sonde_link_has_frame(const struct sonde_link *l);
 int sonde_link_fail(int err);
 /* Complains about an Error message of the daemon, and says which exit code it is. */
 int sonde_link_refused(const Sonde__Error *error);
+/* SONDE_EXIT_OK when FRAME is of BODY; else as above, of an Error or of what does not belong here.
+ */
+int sonde_link_check(const Sonde__Frame *frame, Sonde__Frame__BodyCase body);
 
 /*
  * Sends REQUEST and waits for a frame of CASE in *OUT. SONDE_EXIT_OK, or the exit code after

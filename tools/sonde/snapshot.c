@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 #include "agent/agg/agg.h"
-#include "agent/core/clock.h"
 #include "tools/sonde/cli.h"
-
-enum { ANSWER_S = 10 };
+#include "tools/sonde/filter_words.h"
 
 static int compare_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b)
 {
@@ -51,18 +49,20 @@ static int compare_sorted(const void *a, const void *b)
 	return compare_series(*(Sonde__Series *const *)a, *(Sonde__Series *const *)b);
 }
 
-int sonde_snapshot_make(Sonde__Frame **frames, size_t n_frames, struct sonde_snapshot *out)
+int sonde_snapshot_make(struct sonde_frames frames, struct sonde_snapshot *out)
 {
-	struct sonde_snapshot s = { .frames = frames, .n_frames = n_frames };
+	struct sonde_snapshot s = { .frames = frames };
 	size_t n = 0;
 
-	for (size_t i = 0; i < n_frames; i++)
-		n += frames[i]->series_batch->n_series;
+	for (size_t i = 0; i < frames.n; i++)
+		n += frames.items[i]->series_batch->n_series;
 	s.series = calloc(n ? n : 1, sizeof(Sonde__Series *));
-	if (!s.series)
+	if (!s.series) {
+		sonde_snapshot_free(&s);
 		return -ENOMEM;
-	for (size_t i = 0; i < n_frames; i++) {
-		const Sonde__SeriesBatch *batch = frames[i]->series_batch;
+	}
+	for (size_t i = 0; i < frames.n; i++) {
+		const Sonde__SeriesBatch *batch = frames.items[i]->series_batch;
 
 		for (size_t k = 0; k < batch->n_series; k++)
 			if (batch->series[k]->duration)
@@ -76,68 +76,30 @@ int sonde_snapshot_make(Sonde__Frame **frames, size_t n_frames, struct sonde_sna
 
 void sonde_snapshot_free(struct sonde_snapshot *s)
 {
-	for (size_t i = 0; i < s->n_frames; i++)
-		sonde__frame__free_unpacked(s->frames[i], NULL);
-	free(s->frames);
+	sonde_frames_free(&s->frames);
 	free(s->series);
 	*s = (struct sonde_snapshot){ 0 };
-}
-
-static int ask(struct sonde_link *l, const struct sonde_words *services)
-{
-	ProtobufCBinaryData globs[SONDE_WORDS_MAX];
-	Sonde__GetSeries get = SONDE__GET_SERIES__INIT;
-	Sonde__Frame frame = SONDE__FRAME__INIT;
-
-	for (size_t i = 0; i < services->n; i++)
-		globs[i] = sonde_wire_bytes(sonde_slice_str(services->items[i]));
-	get.n_services = services->n;
-	get.services = globs;
-	frame.body_case = SONDE__FRAME__BODY_GET_SERIES;
-	frame.get_series = &get;
-	return sonde_link_send(l, &frame);
-}
-
-/* Adds one frame of the answer to S. 0, 1 at the last one, or negative errno. */
-static int take_batch(struct sonde_link *l, struct sonde_snapshot *s, int *code)
-{
-	Sonde__Frame *frame, **frames;
-	int err =
-		sonde_link_receive(l, sonde_clock_mono_ns() + ANSWER_S * SONDE_NS_PER_SEC, &frame);
-
-	if (err) {
-		*code = sonde_link_fail(err);
-		return err;
-	}
-	frames = frame->body_case == SONDE__FRAME__BODY_SERIES_BATCH
-			 ? realloc(s->frames, (s->n_frames + 1) * sizeof(Sonde__Frame *))
-			 : NULL;
-	if (!frames) {
-		*code = frame->body_case == SONDE__FRAME__BODY_ERROR
-				? sonde_link_refused(frame->error)
-				: sonde_link_fail(-EPROTO);
-		sonde__frame__free_unpacked(frame, NULL);
-		return -EPROTO;
-	}
-	s->frames = frames;
-	s->frames[s->n_frames++] = frame;
-	return frame->series_batch->last;
 }
 
 int sonde_snapshot_fetch(struct sonde_link *l, const struct sonde_words *services,
 			 struct sonde_snapshot *out)
 {
-	struct sonde_snapshot s = { 0 };
-	int code = SONDE_EXIT_OK, more = ask(l, services);
+	ProtobufCBinaryData globs[SONDE_WORDS_MAX];
+	Sonde__GetSeries get = SONDE__GET_SERIES__INIT;
+	Sonde__Frame frame = SONDE__FRAME__INIT;
+	struct sonde_frames frames;
+	int code, err;
 
-	if (more)
-		return sonde_link_fail(more);
-	while (more == 0)
-		more = take_batch(l, &s, &code);
-	if (more > 0 && sonde_snapshot_make(s.frames, s.n_frames, out) == 0)
-		return SONDE_EXIT_OK;
-	sonde_snapshot_free(&s);
-	return more > 0 ? SONDE_EXIT_FAILURE : code;
+	sonde_filter_texts(services, globs);
+	get.n_services = services->n;
+	get.services = globs;
+	frame.body_case = SONDE__FRAME__BODY_GET_SERIES;
+	frame.get_series = &get;
+	code = sonde_frames_ask(l, &frame, SONDE__FRAME__BODY_SERIES_BATCH, 0, &frames);
+	if (code != SONDE_EXIT_OK)
+		return code;
+	err = sonde_snapshot_make(frames, out);
+	return err ? sonde_link_fail(err) : SONDE_EXIT_OK;
 }
 
 static struct sonde_histogram_view view_of(const Sonde__Histogram *h)

@@ -12,13 +12,12 @@
 #define SONDE_TOOLS_SNAPSHOT_H
 
 #include "agent/model/histogram.h"
-#include "tools/sonde/link.h"
+#include "tools/sonde/frames.h"
 #include "tools/sonde/options.h"
 
 struct sonde_snapshot {
-	Sonde__Frame **frames; /* owned; own the series */
-	size_t n_frames;
-	Sonde__Series **series; /* sorted */
+	struct sonde_frames frames; /* own the series */
+	Sonde__Series **series;	    /* sorted */
 	size_t n_series;
 	uint64_t time_unix_ns; /* 0: none was taken */
 };
@@ -27,8 +26,11 @@ struct sonde_snapshot {
  */
 int sonde_snapshot_fetch(struct sonde_link *l, const struct sonde_words *services,
 			 struct sonde_snapshot *out);
-/* Takes over FRAMES of series and sorts them. 0 or -ENOMEM. For fetch, and for tests. */
-int sonde_snapshot_make(Sonde__Frame **frames, size_t n_frames, struct sonde_snapshot *out);
+/*
+ * Takes over FRAMES of series, also when it fails, and sorts them. 0 or -ENOMEM. For fetch, and for
+ * tests.
+ */
+int sonde_snapshot_make(struct sonde_frames frames, struct sonde_snapshot *out);
 void sonde_snapshot_free(struct sonde_snapshot *s); /* accepts a zeroed one */
 
 enum sonde_grouping {

@@ -209,7 +209,7 @@ struct answer {
 
 static struct sonde_conns conns_of(const struct answer *a, size_t n)
 {
-	Sonde__Frame **frames = calloc(n + 1, sizeof(*frames));
+	struct sonde_frames frames = { 0 };
 	struct sonde_conns c;
 
 	for (size_t i = 0; i < n; i++) {
@@ -220,10 +220,10 @@ static struct sonde_conns conns_of(const struct answer *a, size_t n)
 		one.srtt_ns = a[i].rtt;
 		one.total.to_server.retransmits = a[i].retransmits;
 		one.total.to_client.bytes = a[i].bytes;
-		frames[i] = frame_of(&one);
+		assert_int_equal(sonde_frames_add(&frames, frame_of(&one)), 0);
 	}
-	frames[n] = frame_of(NULL);
-	assert_int_equal(sonde_conns_make(frames, n + 1, &c), 0);
+	assert_int_equal(sonde_frames_add(&frames, frame_of(NULL)), 0);
+	assert_int_equal(sonde_conns_make(frames, &c), 0);
 	return c;
 }
 
@@ -337,7 +337,7 @@ static void foreign_bytes_stay_harmless(void **state)
 {
 	struct sonde_connection c = healthy();
 	struct sonde_process process = sample_server;
-	Sonde__Frame **frames = calloc(1, sizeof(*frames));
+	struct sonde_frames frames = { 0 };
 	struct sonde_conns conns;
 	struct sonde_buf b;
 
@@ -345,8 +345,8 @@ static void foreign_bytes_stay_harmless(void **state)
 	memcpy(process.comm, "a\033[2Jb", 7);
 	c.process = &process;
 	c.service = SONDE_SLICE_LIT("\033]0;x\a\n");
-	frames[0] = frame_of(&c);
-	assert_int_equal(sonde_conns_make(frames, 1, &conns), 0);
+	assert_int_equal(sonde_frames_add(&frames, frame_of(&c)), 0);
+	assert_int_equal(sonde_conns_make(frames, &conns), 0);
 	sonde_buf_init(&b, 1 << 20);
 	for (int format = SONDE_FORMAT_TABLE; format <= SONDE_FORMAT_JSONL; format++) {
 		sonde_conns_print(&conns, (enum sonde_format)format, 0, &b);

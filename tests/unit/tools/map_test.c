@@ -55,12 +55,12 @@ static Sonde__Frame *frame_of(const struct sample *s, bool last)
 
 static struct sonde_edges_snapshot snapshot_of(const struct sample *samples, size_t n)
 {
-	Sonde__Frame **frames = calloc(n + 1, sizeof(*frames));
+	struct sonde_frames frames = { 0 };
 	struct sonde_edges_snapshot s;
 
 	for (size_t i = 0; i < n; i++)
-		frames[i] = frame_of(&samples[i], i + 1 == n);
-	assert_int_equal(sonde_edges_make(frames, n, &s), 0);
+		assert_int_equal(sonde_frames_add(&frames, frame_of(&samples[i], i + 1 == n)), 0);
+	assert_int_equal(sonde_edges_make(frames, &s), 0);
 	return s;
 }
 
@@ -99,14 +99,15 @@ static void edge_counts_from_where_it_stood(void **state)
 
 static void edge_without_its_parts_is_left_out(void **state)
 {
-	Sonde__Frame **frames = calloc(1, sizeof(*frames));
+	Sonde__Frame *frame = frame_of(&later[0], true);
+	struct sonde_frames frames = { 0 };
 	struct sonde_edges_snapshot s;
 
 	(void)state;
-	frames[0] = frame_of(&later[0], true);
-	sonde__travel__free_unpacked(frames[0]->edge_batch->edges[0]->to_client, NULL);
-	frames[0]->edge_batch->edges[0]->to_client = NULL;
-	assert_int_equal(sonde_edges_make(frames, 1, &s), 0);
+	sonde__travel__free_unpacked(frame->edge_batch->edges[0]->to_client, NULL);
+	frame->edge_batch->edges[0]->to_client = NULL;
+	assert_int_equal(sonde_frames_add(&frames, frame), 0);
+	assert_int_equal(sonde_edges_make(frames, &s), 0);
 	assert_int_equal(s.n_edges, 0);
 	sonde_edges_snapshot_free(&s);
 }

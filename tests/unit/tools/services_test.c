@@ -63,21 +63,21 @@ static Sonde__Frame *edge_of(const char *client, const char *server, bool client
 
 static struct sonde_services make(const struct sonde_words *globs)
 {
-	Sonde__Frame **series = calloc(2, sizeof(*series)), **edges = calloc(4, sizeof(*edges));
+	struct sonde_frames series = { 0 }, edges = { 0 };
 	struct sonde_edges_snapshot e;
 	struct sonde_services s;
 	struct sonde_snapshot r;
 
-	series[0] = series_of("shop", "web", 10);
-	series[1] = series_of("shop", "cron", 5);
-	edges[0] = edge_of("web", "shop", true, 2);
-	edges[1] = edge_of("10.0.0.0/8", "shop", false, 3);
-	edges[2] = edge_of("web", "redis", true, 4);
-	edges[3] = edge_of("shop", "redis", true, 8);
-	assert_int_equal(sonde_snapshot_make(series, 2, &r), 0);
-	assert_int_equal(sonde_edges_make(edges, 4, &e), 0);
+	sonde_frames_add(&series, series_of("shop", "web", 10));
+	sonde_frames_add(&series, series_of("shop", "cron", 5));
+	sonde_frames_add(&edges, edge_of("web", "shop", true, 2));
+	sonde_frames_add(&edges, edge_of("10.0.0.0/8", "shop", false, 3));
+	sonde_frames_add(&edges, edge_of("web", "redis", true, 4));
+	sonde_frames_add(&edges, edge_of("shop", "redis", true, 8));
+	assert_int_equal(sonde_snapshot_make(series, &r), 0);
+	assert_int_equal(sonde_edges_make(edges, &e), 0);
 	assert_int_equal(sonde_services_make(&r, &e, globs, &s), 0);
-	assert_int_equal(r.n_frames + e.n_frames, 0);
+	assert_int_equal(r.frames.n + e.frames.n, 0);
 	return s;
 }
 

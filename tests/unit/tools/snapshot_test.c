@@ -21,7 +21,8 @@ struct entry {
 static struct sonde_snapshot snapshot(const struct entry *entries, size_t n)
 {
 	Sonde__SeriesBatch batch = SONDE__SERIES_BATCH__INIT;
-	Sonde__Frame frame = SONDE__FRAME__INIT, **frames = malloc(sizeof(*frames));
+	Sonde__Frame frame = SONDE__FRAME__INIT;
+	struct sonde_frames frames = { 0 };
 	Sonde__Series series[8], *list[8];
 	Sonde__Histogram histograms[8];
 	uint32_t counts[8][2];
@@ -53,8 +54,11 @@ static struct sonde_snapshot snapshot(const struct entry *entries, size_t n)
 	batch.time_unix_ns = 1000;
 	frame.body_case = SONDE__FRAME__BODY_SERIES_BATCH;
 	frame.series_batch = &batch;
-	frames[0] = sonde__frame__unpack(NULL, sonde__frame__pack(&frame, bytes), bytes);
-	assert_int_equal(sonde_snapshot_make(frames, 1, &out), 0);
+	assert_int_equal(
+		sonde_frames_add(&frames, sonde__frame__unpack(
+						  NULL, sonde__frame__pack(&frame, bytes), bytes)),
+		0);
+	assert_int_equal(sonde_snapshot_make(frames, &out), 0);
 	return out;
 }
 

@@ -23,7 +23,7 @@ static const struct sonde_process same_pid = { .pid = 4712, .start_ns = 9, .comm
 
 static struct sonde_conns look(const struct sample *samples, size_t n, uint64_t time)
 {
-	Sonde__Frame **frames = calloc(n + 1, sizeof(*frames));
+	struct sonde_frames frames = { 0 };
 	struct sonde_conns out;
 
 	for (size_t i = 0; i <= n; i++) {
@@ -50,9 +50,13 @@ static struct sonde_conns look(const struct sample *samples, size_t n, uint64_t 
 		batch.time_unix_ns = time;
 		frame.body_case = SONDE__FRAME__BODY_CONNECTION_BATCH;
 		frame.connection_batch = &batch;
-		frames[i] = sonde__frame__unpack(NULL, sonde__frame__pack(&frame, bytes), bytes);
+		assert_int_equal(
+			sonde_frames_add(&frames,
+					 sonde__frame__unpack(
+						 NULL, sonde__frame__pack(&frame, bytes), bytes)),
+			0);
 	}
-	assert_int_equal(sonde_conns_make(frames, n + 1, &out), 0);
+	assert_int_equal(sonde_conns_make(frames, &out), 0);
 	return out;
 }
 
