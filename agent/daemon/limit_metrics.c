@@ -7,7 +7,9 @@
 struct family {
 	struct sonde_metric_desc desc;
 	size_t (*count)(const struct sonde_limit_metrics *m);
+	/* NULL: the point is a count of an interface, at this offset in its view. */
 	void (*fill)(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out);
+	size_t at;
 };
 
 static void add_label(struct sonde_metric_point *out, const char *key, const char *value)
@@ -118,47 +120,21 @@ static void attached(const struct sonde_limit_metrics *m, size_t i, struct sonde
 	out->value = v->mode != SONDE_LIMIT_MODE_NONE;
 }
 
-static void gaps(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
-{
-	add_label(out, "iface", m->view.ifaces[i].name);
-	out->value = (double)m->view.ifaces[i].gaps;
-}
-
 static void gap_time(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
 {
 	add_label(out, "iface", m->view.ifaces[i].name);
 	out->value = (double)m->view.ifaces[i].gap_ns / 1e9;
 }
 
-static void fragments(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
+/* AT: of a uint64_t in struct sonde_limit_iface_view. */
+static void iface_count(const struct sonde_limit_metrics *m, size_t i, size_t at,
+			struct sonde_metric_point *out)
 {
-	add_label(out, "iface", m->view.ifaces[i].name);
-	out->value = (double)m->view.ifaces[i].fragments;
-}
+	uint64_t n;
 
-static void crowded(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
-{
+	memcpy(&n, (const char *)&m->view.ifaces[i] + at, sizeof(n));
 	add_label(out, "iface", m->view.ifaces[i].name);
-	out->value = (double)m->view.ifaces[i].crowded;
-}
-
-static void contended(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
-{
-	add_label(out, "iface", m->view.ifaces[i].name);
-	out->value = (double)m->view.ifaces[i].contended;
-}
-
-static void skipped(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
-{
-	add_label(out, "iface", m->view.ifaces[i].name);
-	out->value = (double)m->view.ifaces[i].skipped;
-}
-
-static void samples_lost(const struct sonde_limit_metrics *m, size_t i,
-			 struct sonde_metric_point *out)
-{
-	add_label(out, "iface", m->view.ifaces[i].name);
-	out->value = (double)m->view.ifaces[i].samples_lost;
+	out->value = (double)n;
 }
 
 static void lease(const struct sonde_limit_metrics *m, size_t i, struct sonde_metric_point *out)
@@ -191,48 +167,59 @@ static void allowed(const struct sonde_limit_metrics *m, size_t i, struct sonde_
 		.name = (name_), .unit = (unit_), .help = (help_), .type = SONDE_METRIC_GAUGE \
 	}
 
+#define IFACE(count) ifaces, NULL, offsetof(struct sonde_limit_iface_view, count)
+
 static const struct family families[] = {
 	{ COUNTER("sonde.limit.rule.packets", "{packet}",
 		  "Packets that a rule covers: passed had room, limited had none."),
-	  rules_twice, rule_packets },
+	  rules_twice, rule_packets, 0 },
 	{ COUNTER("sonde.limit.rule", "By", "Bytes of the packets that a rule covers."),
-	  rules_twice, rule_bytes },
+	  rules_twice, rule_bytes, 0 },
 	{ GAUGE("sonde.limit.rule.enforcing", "", "1 when a rule drops what it has no room for."),
-	  rules, enforcing },
+	  rules, enforcing, 0 },
 	{ GAUGE("sonde.limit.rule.tripped", "", "1 when the breaker has turned a rule to count."),
-	  rules, tripped },
+	  rules, tripped, 0 },
 	{ COUNTER("sonde.limit.packets", "{packet}",
 		  "Packets that came in on an interface, by what became of them."),
-	  fates, packets },
-	{ COUNTER("sonde.limit", "By", "Bytes of these packets."), fates, bytes },
+	  fates, packets, 0 },
+	{ COUNTER("sonde.limit", "By", "Bytes of these packets."), fates, bytes, 0 },
 	{ GAUGE("sonde.limit.interface.attached", "", "1 when an interface is watched."), ifaces,
-	  attached },
+	  attached, 0 },
 	{ COUNTER("sonde.limit.interface.gaps", "{gap}",
 		  "Times that an interface was there without being watched."),
-	  ifaces, gaps },
-	{ COUNTER("sonde.limit.interface.gap", "s", "And for how long."), ifaces, gap_time },
+	  IFACE(gaps) },
+	{ COUNTER("sonde.limit.interface.gap", "s", "And for how long."), ifaces, gap_time, 0 },
 	{ COUNTER("sonde.limit.fragments", "{packet}",
 		  "Fragments after the first, held against rules without a port."),
-	  ifaces, fragments },
+	  IFACE(fragments) },
 	{ COUNTER("sonde.limit.crowded", "{packet}",
 		  "Packets that had to share a bucket: more sources than there is room for."),
-	  ifaces, crowded },
+	  IFACE(crowded) },
 	{ COUNTER("sonde.limit.contended", "{packet}",
 		  "Packets charged without a look at what they found: other CPUs were faster."),
-	  ifaces, contended },
+	  IFACE(contended) },
 	{ COUNTER("sonde.limit.skipped", "{packet}",
 		  "Packets that more rules cover than one packet is held against."),
-	  ifaces, skipped },
+	  IFACE(skipped) },
 	{ COUNTER("sonde.limit.samples.lost", "{sample}",
 		  "Samples of limited packets that found no room."),
-	  ifaces, samples_lost },
+	  IFACE(samples_lost) },
 	{ GAUGE("sonde.limit.lease", "s", "Until rules stop without a daemon; -1 never."),
-	  any_rules, lease },
+	  any_rules, lease, 0 },
 	{ GAUGE("sonde.limit.allowed", "{network}", "Networks that no rule limits."), any_rules,
-	  allowed },
+	  allowed, 0 },
 	{ GAUGE("sonde.limit.memory", "By", "Kernel memory of the tables, now or with rules."),
-	  any_rules, memory },
+	  any_rules, memory, 0 },
 };
+
+static void fill_point(const struct family *f, const struct sonde_limit_metrics *m, size_t i,
+		       struct sonde_metric_point *out)
+{
+	if (f->fill)
+		f->fill(m, i, out);
+	else
+		iface_count(m, i, f->at, out);
+}
 
 static bool next_point(void *ctx, struct sonde_metric_cursor *cursor,
 		       struct sonde_metric_point *out)
@@ -250,7 +237,7 @@ static bool next_point(void *ctx, struct sonde_metric_cursor *cursor,
 		.desc = &families[cursor->family].desc,
 		.start_unix_ns = m->start_unix_ns,
 	};
-	families[cursor->family].fill(m, cursor->item++, out);
+	fill_point(&families[cursor->family], m, cursor->item++, out);
 	return true;
 }
 
@@ -267,7 +254,7 @@ bool sonde_limit_metrics_family(size_t i, struct sonde_metric_family *out)
 
 	if (i >= sizeof(families) / sizeof(families[0]))
 		return false;
-	families[i].fill(&nothing, 0, &p);
+	fill_point(&families[i], &nothing, 0, &p);
 	*out = (struct sonde_metric_family){ .desc = &families[i].desc, .n_labels = p.n_labels };
 	for (size_t k = 0; k < p.n_labels; k++)
 		out->labels[k] = p.labels[k].key;
