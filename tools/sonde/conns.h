@@ -22,8 +22,8 @@ enum sonde_conns_sort {
 struct sonde_conns_options {
 	int format, sort;
 	bool live, closed; /* neither: both */
-	struct sonde_words protocols, roles, states, services, peers, ports, pids, comms,
-		containers;
+	struct sonde_filter_words words;
+	struct sonde_words protocols, states;
 	bool errors, failed;
 	uint64_t limit;	   /* rows; 0: all */
 	uint64_t watch_ns; /* again after so long; 0: once */
@@ -37,12 +37,9 @@ extern const struct sonde_option sonde_conns_options[SONDE_CONNS_OPTIONS];
 /* A Filter message with room for what it points to. Do not move it once filled. */
 struct sonde_conns_filter {
 	Sonde__Filter message;
+	struct sonde_filter_parts parts;
 	Sonde__Transport transports[SONDE_WORDS_MAX];
-	Sonde__Role roles[SONDE_WORDS_MAX];
 	Sonde__TcpState states[SONDE_WORDS_MAX];
-	ProtobufCBinaryData services[SONDE_WORDS_MAX], peers[SONDE_WORDS_MAX],
-		comms[SONDE_WORDS_MAX], containers[SONDE_WORDS_MAX];
-	uint32_t ports[SONDE_WORDS_MAX], pids[SONDE_WORDS_MAX];
 	uint64_t id;
 };
 

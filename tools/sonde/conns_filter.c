@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "tools/sonde/conns.h"
-#include "tools/sonde/filter_words.h"
 
 static const char *const protocol_names[] = { "tcp", "udp", NULL };
 static const char *const sort_names[] = { "told", "rtt", "retrans", "bytes", "age", NULL };
@@ -30,16 +29,8 @@ const struct sonde_option sonde_conns_options[SONDE_CONNS_OPTIONS] = {
 	  "only those that were never established" },
 	{ "error", 0, SONDE_OPTION_FLAG, AT(errors), NULL, NULL,
 	  "only those that failed, were reset or timed out" },
-	{ "service", 0, SONDE_OPTION_LIST, AT(services), "GLOB", NULL, "the reporting side" },
-	{ "peer", 0, SONDE_OPTION_LIST, AT(peers), "GLOB", NULL,
-	  "the other side's service or address" },
-	{ "port", 0, SONDE_OPTION_COMMAS, AT(ports), "PORT", NULL, "the server's port" },
-	{ "pid", 0, SONDE_OPTION_COMMAS, AT(pids), "PID", NULL, "of either side" },
-	{ "comm", 0, SONDE_OPTION_LIST, AT(comms), "GLOB", NULL, "process name of either side" },
-	{ "container", 0, SONDE_OPTION_LIST, AT(containers), "ID", NULL,
-	  "container id of either side, or its beginning" },
-	{ "role", 0, SONDE_OPTION_COMMAS, AT(roles), "ROLE", sonde_filter_role_names,
-	  "server or client" },
+	SONDE_FILTER_ROWS(AT(words)),
+	SONDE_FILTER_ROW_ROLE(AT(words)),
 	{ "follow", 'f', SONDE_OPTION_FLAG, AT(follow), NULL, NULL,
 	  "connections as they close or fail, from now on" },
 	{ "timeout", 0, SONDE_OPTION_SECONDS, AT(timeout_ns), "SECONDS", NULL,
@@ -68,7 +59,11 @@ static int take_names(const struct sonde_conns_options *o, struct sonde_conns_fi
 			return at;
 		f->states[i] = (Sonde__TcpState)(at + SONDE_TCP_ESTABLISHED);
 	}
-	return sonde_filter_roles(&o->roles, f->roles, error);
+	f->message.n_transports = o->protocols.n;
+	f->message.transports = f->transports;
+	f->message.n_states = o->states.n;
+	f->message.states = f->states;
+	return 0;
 }
 
 static int take_id(const char *id, struct sonde_conns_filter *f, char error[SONDE_OPTIONS_ERROR])
@@ -85,50 +80,16 @@ static int take_id(const char *id, struct sonde_conns_filter *f, char error[SOND
 	return 0;
 }
 
-/* Points the message to what has been filled in beside it. */
-static void connect_parts(const struct sonde_conns_options *o, struct sonde_conns_filter *f)
-{
-	Sonde__Filter *m = &f->message;
-
-	m->n_transports = o->protocols.n;
-	m->transports = f->transports;
-	m->n_states = o->states.n;
-	m->states = f->states;
-	m->n_roles = o->roles.n;
-	m->roles = f->roles;
-	m->n_services = o->services.n;
-	m->services = f->services;
-	m->n_peers = o->peers.n;
-	m->peers = f->peers;
-	m->n_ports = o->ports.n;
-	m->ports = f->ports;
-	m->n_pids = o->pids.n;
-	m->pids = f->pids;
-	m->n_comms = o->comms.n;
-	m->comms = f->comms;
-	m->n_containers = o->containers.n;
-	m->containers = f->containers;
-	m->errors_only = o->errors;
-	m->failed_only = o->failed;
-}
-
 int sonde_conns_filter(const struct sonde_conns_options *o, const char *id,
 		       struct sonde_conns_filter *out, char error[SONDE_OPTIONS_ERROR])
 {
 	int err;
 
 	sonde__filter__init(&out->message);
-	sonde_filter_texts(&o->services, out->services);
-	sonde_filter_texts(&o->peers, out->peers);
-	sonde_filter_texts(&o->comms, out->comms);
-	sonde_filter_texts(&o->containers, out->containers);
+	out->message.errors_only = o->errors;
+	out->message.failed_only = o->failed;
 	err = take_names(o, out, error);
 	if (!err)
-		err = sonde_filter_numbers(&o->ports, "port", UINT16_MAX, out->ports, error);
-	if (!err)
-		err = sonde_filter_numbers(&o->pids, "pid", UINT32_MAX, out->pids, error);
-	if (!err)
-		err = take_id(id, out, error);
-	connect_parts(o, out);
-	return err;
+		err = sonde_filter_take(&o->words, &out->parts, &out->message, error);
+	return err ? err : take_id(id, out, error);
 }

@@ -90,8 +90,7 @@ int sonde_snapshot_fetch(struct sonde_link *l, const struct sonde_words *service
 	struct sonde_frames frames;
 	int code, err;
 
-	sonde_filter_texts(services, globs);
-	get.n_services = services->n;
+	get.n_services = sonde_filter_texts(services, globs);
 	get.services = globs;
 	frame.body_case = SONDE__FRAME__BODY_GET_SERIES;
 	frame.get_series = &get;

@@ -235,9 +235,7 @@ static int look_at_conns(struct sonde_top *t)
 	struct sonde_conns next;
 	int code;
 
-	for (size_t i = 0; i < t->services.n; i++)
-		globs[i] = sonde_wire_bytes(sonde_slice_str(t->services.items[i]));
-	filter.n_services = t->services.n;
+	filter.n_services = sonde_filter_texts(&t->services, globs);
 	filter.services = globs;
 	get.filter = &filter;
 	get.live = true;

@@ -8,13 +8,14 @@
 #include "agent/model/request.h"
 #include "agent/model/wire.h"
 #include "tools/sonde/cli.h"
+#include "tools/sonde/filter_words.h"
 
 struct sonde_trace_options {
 	int format;
 	uint64_t count;	     /* 0: no end */
 	uint64_t timeout_ns; /* 0: no end */
-	struct sonde_words protocols, roles, services, peers, ports, pids, comms, containers,
-		methods, paths, statuses;
+	struct sonde_filter_words words;
+	struct sonde_words protocols, methods, paths, statuses;
 	bool errors, limited;
 	uint64_t min_latency_ns;
 	char *fail_on;
@@ -26,12 +27,9 @@ extern const struct sonde_option sonde_trace_options[SONDE_TRACE_OPTIONS];
 /* A Filter message with room for what it points to. Do not move it once filled. */
 struct sonde_trace_filter {
 	Sonde__Filter message;
+	struct sonde_filter_parts parts;
 	Sonde__Protocol protocols[SONDE_WORDS_MAX];
-	Sonde__Role roles[SONDE_WORDS_MAX];
-	ProtobufCBinaryData services[SONDE_WORDS_MAX], peers[SONDE_WORDS_MAX],
-		comms[SONDE_WORDS_MAX], containers[SONDE_WORDS_MAX], methods[SONDE_WORDS_MAX],
-		paths[SONDE_WORDS_MAX];
-	uint32_t ports[SONDE_WORDS_MAX], pids[SONDE_WORDS_MAX];
+	ProtobufCBinaryData methods[SONDE_WORDS_MAX], paths[SONDE_WORDS_MAX];
 	Sonde__Filter__StatusRange ranges[SONDE_WORDS_MAX];
 	Sonde__Filter__StatusRange *range_list[SONDE_WORDS_MAX];
 };

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tools/sonde/filter_words.h"
 #include "tools/sonde/trace.h"
 
 static const char *const protocol_names[] = { "http", NULL };
@@ -13,14 +12,7 @@ static const char *const protocol_names[] = { "http", NULL };
 
 const struct sonde_option sonde_trace_options[SONDE_TRACE_OPTIONS] = {
 	{ "protocol", 0, SONDE_OPTION_COMMAS, AT(protocols), "NAME", protocol_names, "http" },
-	{ "service", 0, SONDE_OPTION_LIST, AT(services), "GLOB", NULL, "the reporting side" },
-	{ "peer", 0, SONDE_OPTION_LIST, AT(peers), "GLOB", NULL,
-	  "the other side's service or address" },
-	{ "port", 0, SONDE_OPTION_COMMAS, AT(ports), "PORT", NULL, "the server's port" },
-	{ "pid", 0, SONDE_OPTION_COMMAS, AT(pids), "PID", NULL, "of either side" },
-	{ "comm", 0, SONDE_OPTION_LIST, AT(comms), "GLOB", NULL, "process name of either side" },
-	{ "container", 0, SONDE_OPTION_LIST, AT(containers), "ID", NULL,
-	  "container id of either side, or its beginning" },
+	SONDE_FILTER_ROWS(AT(words)),
 	{ "method", 0, SONDE_OPTION_COMMAS, AT(methods), "METHOD", NULL, "GET, POST, ..." },
 	{ "path", 0, SONDE_OPTION_LIST, AT(paths), "GLOB", NULL, "such as '/api/*'" },
 	{ "status", 0, SONDE_OPTION_COMMAS, AT(statuses), "STATUS", NULL,
@@ -28,8 +20,7 @@ const struct sonde_option sonde_trace_options[SONDE_TRACE_OPTIONS] = {
 	{ "error", 0, SONDE_OPTION_FLAG, AT(errors), NULL, NULL, "only what failed" },
 	{ "min-latency", 0, SONDE_OPTION_DURATION, AT(min_latency_ns), "TIME", NULL,
 	  "such as 10ms" },
-	{ "role", 0, SONDE_OPTION_COMMAS, AT(roles), "ROLE", sonde_filter_role_names,
-	  "server or client" },
+	SONDE_FILTER_ROW_ROLE(AT(words)),
 	{ "limited", 0, SONDE_OPTION_FLAG, AT(limited), NULL, NULL,
 	  "samples of packets that `sonde limit` has held back, instead" },
 	{ "count", 'n', SONDE_OPTION_COUNT, AT(count), "N", NULL, "end after N requests" },
@@ -66,8 +57,8 @@ int sonde_trace_status_range(const char *text, uint32_t *first, uint32_t *last)
 	return 0;
 }
 
-static int take_names(const struct sonde_trace_options *o, struct sonde_trace_filter *f,
-		      char error[SONDE_OPTIONS_ERROR])
+static int take_protocols(const struct sonde_trace_options *o, struct sonde_trace_filter *f,
+			  char error[SONDE_OPTIONS_ERROR])
 {
 	for (size_t i = 0; i < o->protocols.n; i++) {
 		int at =
@@ -77,7 +68,9 @@ static int take_names(const struct sonde_trace_options *o, struct sonde_trace_fi
 			return at;
 		f->protocols[i] = (Sonde__Protocol)(at + SONDE_PROTOCOL_HTTP1);
 	}
-	return sonde_filter_roles(&o->roles, f->roles, error);
+	f->message.n_protocols = o->protocols.n;
+	f->message.protocols = f->protocols;
+	return 0;
 }
 
 static int take_statuses(const struct sonde_trace_options *o, struct sonde_trace_filter *f,
@@ -94,38 +87,9 @@ static int take_statuses(const struct sonde_trace_options *o, struct sonde_trace
 		}
 		f->range_list[i] = &f->ranges[i];
 	}
+	f->message.n_statuses = o->statuses.n;
+	f->message.statuses = f->range_list;
 	return 0;
-}
-
-/* Points the message to what has been filled in beside it. */
-static void connect_parts(const struct sonde_trace_options *o, struct sonde_trace_filter *f)
-{
-	Sonde__Filter *m = &f->message;
-
-	m->n_protocols = o->protocols.n;
-	m->protocols = f->protocols;
-	m->n_roles = o->roles.n;
-	m->roles = f->roles;
-	m->n_services = o->services.n;
-	m->services = f->services;
-	m->n_peers = o->peers.n;
-	m->peers = f->peers;
-	m->n_ports = o->ports.n;
-	m->ports = f->ports;
-	m->n_pids = o->pids.n;
-	m->pids = f->pids;
-	m->n_comms = o->comms.n;
-	m->comms = f->comms;
-	m->n_containers = o->containers.n;
-	m->containers = f->containers;
-	m->n_methods = o->methods.n;
-	m->methods = f->methods;
-	m->n_paths = o->paths.n;
-	m->paths = f->paths;
-	m->n_statuses = o->statuses.n;
-	m->statuses = f->range_list;
-	m->errors_only = o->errors;
-	m->min_duration_ns = o->min_latency_ns;
 }
 
 int sonde_trace_filter(const struct sonde_trace_options *o, struct sonde_trace_filter *out,
@@ -134,21 +98,16 @@ int sonde_trace_filter(const struct sonde_trace_options *o, struct sonde_trace_f
 	int err;
 
 	sonde__filter__init(&out->message);
-	sonde_filter_texts(&o->services, out->services);
-	sonde_filter_texts(&o->peers, out->peers);
-	sonde_filter_texts(&o->comms, out->comms);
-	sonde_filter_texts(&o->containers, out->containers);
-	sonde_filter_texts(&o->methods, out->methods);
-	sonde_filter_texts(&o->paths, out->paths);
-	err = take_names(o, out, error);
+	out->message.errors_only = o->errors;
+	out->message.min_duration_ns = o->min_latency_ns;
+	out->message.n_methods = sonde_filter_texts(&o->methods, out->methods);
+	out->message.methods = out->methods;
+	out->message.n_paths = sonde_filter_texts(&o->paths, out->paths);
+	out->message.paths = out->paths;
+	err = take_protocols(o, out, error);
 	if (!err)
-		err = sonde_filter_numbers(&o->ports, "port", UINT16_MAX, out->ports, error);
-	if (!err)
-		err = sonde_filter_numbers(&o->pids, "pid", UINT32_MAX, out->pids, error);
-	if (!err)
-		err = take_statuses(o, out, error);
-	connect_parts(o, out);
-	return err;
+		err = sonde_filter_take(&o->words, &out->parts, &out->message, error);
+	return err ? err : take_statuses(o, out, error);
 }
 
 int sonde_trace_condition_parse(const char *text, struct sonde_trace_condition *out)

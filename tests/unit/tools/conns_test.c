@@ -287,6 +287,7 @@ static void expect_filter_error(struct sonde_conns_options *o, const char *id, c
 static void filter_says_what_is_wrong(void **state)
 {
 	char protocol[] = "http", condition[] = "establish", port[] = "0";
+	char pid[] = "4294967296", role[] = "sever";
 	struct sonde_conns_options o = { 0 };
 
 	(void)state;
@@ -296,9 +297,15 @@ static void filter_says_what_is_wrong(void **state)
 	o.states = (struct sonde_words){ { condition }, 1 };
 	expect_filter_error(&o, "", "--state: 'establish' is not known");
 	o.states.n = 0;
-	o.ports = (struct sonde_words){ { port }, 1 };
+	o.words.ports = (struct sonde_words){ { port }, 1 };
 	expect_filter_error(&o, "", "--port: '0' is not a number from 1 to 65535");
-	o.ports.n = 0;
+	o.words.ports.n = 0;
+	o.words.pids = (struct sonde_words){ { pid }, 1 };
+	expect_filter_error(&o, "", "--pid: '4294967296' is not a number from 1 to 4294967295");
+	o.words.pids.n = 0;
+	o.words.roles = (struct sonde_words){ { role }, 1 };
+	expect_filter_error(&o, "", "--role: 'sever' is not known; did you mean server?");
+	o.words.roles.n = 0;
 	expect_filter_error(&o, "12x", "'12x' is not the id of a connection");
 	expect_filter_error(&o, "99999999999999999999999", "is not the id");
 }
@@ -309,8 +316,8 @@ static void filter_holds_what_was_asked_for(void **state)
 	struct sonde_conns_options o = {
 		.protocols = { { udp }, 1 },
 		.states = { { closed }, 1 },
-		.services = { { service }, 1 },
-		.roles = { { role }, 1 },
+		.words.services = { { service }, 1 },
+		.words.roles = { { role }, 1 },
 		.failed = true,
 	};
 	struct sonde_conns_filter f;
